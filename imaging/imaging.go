@@ -1,0 +1,122 @@
+// Package imaging takes identity out of medical documents and puts it back.
+//
+// A document goes in as a stream. What comes out is the content (the document
+// without identity), the script that restores the original byte for byte from
+// the content, and what was learnt on the way. Pixels are never held in memory.
+package imaging
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+)
+
+// Kind of document. The values are the ones stored in sealed objects.
+type Kind uint8
+
+const (
+	DICOM Kind = 1
+	PDF   Kind = 2
+)
+
+// Refusal says why a document cannot be taken. It never holds a value of the
+// document: Code is machine readable, Advice tells the sender what to do,
+// Offset is where reading stopped (-1 when it does not apply).
+type Refusal struct {
+	Code   string
+	Offset int64
+	Advice string
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Advice }
+
+// ErrCannotConvert is returned by Convert for what only a decoder could turn into
+// the asked syntax.
+var ErrCannotConvert = errors.New("cannot convert to the asked transfer syntax")
+
+// Identity is what a document says of its patient and of itself. Text is decoded
+// to UTF-8, values are trimmed of padding.
+type Identity struct {
+	PatientID, Issuer       string
+	PatientName             string // all component groups, "=" between them
+	BirthDate, Sex          string
+	Study, Series, Instance string // original UIDs
+	SOPClass                string
+	TransferSyntax          string
+	StudyDate               string // YYYYMMDD
+	AccessionNumber         string
+	Modality                string
+}
+
+// Pseudonyms is what identity is replaced with. Every func is deterministic: the
+// same value always gets the same token.
+type Pseudonyms struct {
+	Patient   string                                        // replaces PatientID and PatientName
+	UID       func(original string) string                  // a 2.25 UID
+	ID        func(attribute, value string, max int) string // VR-legal token for accession and other ids, at most max characters
+	ShiftDays int                                           // added to every date
+}
+
+// Original tells size and SHA-256 of the raw input read so far; it is asked once,
+// after the input has ended.
+type Original func() (size int64, sum [32]byte)
+
+// Scrubbed is what one pass over a document found out.
+type Scrubbed struct {
+	Who   json.RawMessage // identifying attributes as DICOM JSON (identity key)
+	Facts Facts           // facts about the content (content key)
+	Held  string          // why the de-identified view is withheld (kebab-case code); "" when it may be shown
+}
+
+// Facts describe the content part.
+type Facts struct {
+	Size           int64           `json:"size"`
+	SHA256         string          `json:"sha256"` // hex, of the content
+	SOPClass       string          `json:"sopClass,omitempty"`
+	TransferSyntax string          `json:"transferSyntax,omitempty"`
+	Held           string          `json:"held,omitempty"`
+	Attributes     json.RawMessage `json:"attributes,omitempty"` // de-identified DICOM JSON (PS3.18 F), without group 0002
+	Frames         *Frames         `json:"frames,omitempty"`
+}
+
+// Frames says where each frame lies in the content. Native frames follow each
+// other; encapsulated ones are lists of fragments.
+type Frames struct {
+	Count     int          `json:"count"`
+	BigEndian int          `json:"bigEndian,omitempty"` // word size in bytes to swap on the way out
+	Offset    int64        `json:"offset,omitempty"`    // native: where frame 1 begins
+	Length    int64        `json:"length,omitempty"`    // native: bytes a frame
+	Fragments [][][2]int64 `json:"fragments,omitempty"` // per frame: (offset, length) pairs
+}
+
+// Scrubber knows one kind of document.
+type Scrubber interface {
+	// Begin reads r up to the bulk of the document (for DICOM: all before Pixel
+	// Data, at most 64 MiB). A *Refusal means the sender's document is at fault;
+	// any other error is the reader's.
+	Begin(r io.Reader) (Incoming, error)
+
+	// Describe reads a whole or restored document and returns its attributes as
+	// DICOM JSON (PS3.18 Annex F) in UTF-8, up to Pixel Data. A value too large to
+	// inline, and Pixel Data, gets a BulkDataURI of the form "bulk/GGGGEEEE"; the
+	// caller makes it absolute.
+	Describe(r io.Reader) (json.RawMessage, error)
+
+	// Convert rewrites a document into Explicit VR Little Endian. What only a
+	// decoder could do is ErrCannotConvert, before the first byte.
+	Convert(w io.Writer, r io.Reader) error
+}
+
+// Incoming is a document whose header has been read and whose bulk still waits.
+type Incoming interface {
+	Identity() Identity
+
+	// Scrub reads the input to its end, writes the content and the restore script
+	// (see ScriptWriter), and reports. Called once. Errors as in Begin.
+	Scrub(p Pseudonyms, original Original, content, script io.Writer) (Scrubbed, error)
+}
+
+// Sniff tells the kind of a document from its first bytes (at least 132 where
+// there are as many). DICOM is also recognised without preamble by valid file
+// meta or data set elements.
+func Sniff(head []byte) (Kind, bool) { return sniff(head) }

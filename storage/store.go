@@ -1,0 +1,78 @@
+// Package storage holds sealed objects under names. It knows no patient and no
+// key: what it is given is opaque bytes whose size and SHA-256 are known.
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+)
+
+// Errors every Store speaks. Adapters translate their vendor's errors into these
+// (wrapped) at their own border.
+var (
+	ErrNotExist = errors.New("object does not exist")
+	ErrExist    = errors.New("object exists with other bytes")
+	ErrCorrupt  = errors.New("stored bytes differ from what was sent")
+)
+
+// Info describes a stored object.
+type Info struct {
+	Key     string
+	Size    int64
+	SHA256  [32]byte // zero when the store cannot tell without reading
+	Version string   // version id or ETag, for Repair; empty when unknown
+}
+
+// Body is what Put stores: random access, so that a retry or a second region
+// starts over without a second encryption.
+type Body struct {
+	io.ReaderAt
+	Size   int64
+	SHA256 [32]byte
+}
+
+// Reader returns a fresh reader over the whole body.
+func (b Body) Reader() *io.SectionReader { return io.NewSectionReader(b, 0, b.Size) }
+
+// Store is one bucket.
+//
+// Keys are slash-separated names of [a-z0-9._-] segments; anything else is
+// refused before it reaches a path. All methods are safe for concurrent use and
+// honour ctx. Whoever opens a store closes what it was opened on; a Store has no
+// Close of its own.
+type Store interface {
+	// Put stores body once. When it returns nil the object is durable and what
+	// lies there has body's size and SHA-256. The same bytes again are success;
+	// other bytes under the key are ErrExist and what lies there stays.
+	Put(ctx context.Context, key string, body Body) error
+
+	// Get streams length bytes from offset; length < 0 means to the end. A range
+	// outside the object is an error. Absent: ErrNotExist. The reader fails
+	// (never ends cleanly) when the store breaks off early.
+	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+
+	// Head tells what the store says of an object. It proves nothing about bytes.
+	Head(ctx context.Context, key string) (Info, error)
+
+	// List yields everything under prefix whose key is greater than after, in
+	// ascending byte order of key, in constant memory.
+	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
+
+	// Delete removes all versions of a key. Absent is success.
+	Delete(ctx context.Context, key string) error
+
+	// Repair replaces a damaged object: bad is what was found there (Version is
+	// the condition). The bad bytes are kept, as an older version or under
+	// quarantine/, until the new ones have been read back.
+	Repair(ctx context.Context, key string, bad Info, body Body) error
+}
+
+// Region is one bucket pair in one jurisdiction. Data holds objects, records and
+// log; Keys holds wraps and house keys and is never versioned or locked.
+type Region struct {
+	Name         string
+	Jurisdiction string // ISO 3166-1 alpha-2
+	Data, Keys   Store
+}

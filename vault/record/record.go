@@ -1,0 +1,214 @@
+// Package record holds the words of the vault: ids, actors, roles, purposes,
+// actions and the errors that every room speaks. It imports nothing of the house.
+package record
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// ObjectID names one sealed object: 32 lower-case hex digits of 16 random bytes.
+// It is also the file or key name under objects/ and records/ in every region.
+type ObjectID string
+
+// NewObjectID returns a fresh random id.
+func NewObjectID() ObjectID {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	return ObjectID(hex.EncodeToString(b[:]))
+}
+
+// ParseObjectID checks s. Anything but 32 lower-case hex digits is refused, so
+// an id that came from outside can be part of a path.
+func ParseObjectID(s string) (ObjectID, error) {
+	if _, err := (ObjectID(s)).Bytes(); err != nil {
+		return "", err
+	}
+	return ObjectID(s), nil
+}
+
+// Bytes returns the 16 bytes of the id.
+func (id ObjectID) Bytes() (b [16]byte, err error) {
+	if len(id) != 32 {
+		return b, errors.New("object id must be 32 hex digits")
+	}
+	for _, c := range id {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return b, errors.New("object id must be lower-case hex")
+		}
+	}
+	_, err = hex.Decode(b[:], []byte(id))
+	return b, err
+}
+
+// Key is where an object with this id lies in a region's data bucket; class is
+// "objects" or "records".
+func (id ObjectID) Key(class string) string {
+	return class + "/" + string(id[:2]) + "/" + string(id)
+}
+
+// PatientToken is the only name of a patient outside sealed bytes: "p" and 26
+// lower-case base32 digits of a keyed hash of (issuer, PatientID).
+type PatientToken string
+
+// ParsePatientToken checks the form of s.
+func ParsePatientToken(s string) (PatientToken, error) {
+	if len(s) != 27 || s[0] != 'p' {
+		return "", errors.New("patient token must be p and 26 base32 digits")
+	}
+	for _, c := range s[1:] {
+		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return "", errors.New("patient token must be p and 26 base32 digits")
+		}
+	}
+	return PatientToken(s), nil
+}
+
+// Kind says what an object is. The values are stored in sealed objects.
+type Kind uint8
+
+const (
+	KindDICOM  Kind = 1
+	KindPDF    Kind = 2
+	KindRecord Kind = 3
+)
+
+func (k Kind) String() string {
+	switch k {
+	case KindDICOM:
+		return "dicom"
+	case KindPDF:
+		return "pdf"
+	case KindRecord:
+		return "record"
+	}
+	return fmt.Sprintf("kind-%d", uint8(k))
+}
+
+// View is which form of a document an act sees.
+type View string
+
+const (
+	ViewNone         View = ""
+	ViewOriginal     View = "original"
+	ViewDeidentified View = "deidentified"
+)
+
+// Role is what a person or service is to the vault.
+type Role string
+
+const (
+	RoleRadiology  Role = "radiology"
+	RoleClinician  Role = "clinician"
+	RoleQuality    Role = "quality"
+	RoleResearcher Role = "researcher"
+	RoleOperator   Role = "operator"
+	RoleDPO        Role = "dpo"
+	RoleReviewer   Role = "reviewer"
+	RoleAuditor    Role = "auditor"
+	RoleAdmin      Role = "admin"
+	RolePatient    Role = "patient"
+	RoleGuardian   Role = "guardian"
+)
+
+// Roles lists every role in the order of the design.
+func Roles() []Role {
+	return []Role{RoleRadiology, RoleClinician, RoleQuality, RoleResearcher, RoleOperator,
+		RoleDPO, RoleReviewer, RoleAuditor, RoleAdmin, RolePatient, RoleGuardian}
+}
+
+// Purpose is an HL7 v3 PurposeOfUse code.
+type Purpose string
+
+const (
+	PurposeTreat    Purpose = "TREAT"
+	PurposeETreat   Purpose = "ETREAT"
+	PurposePatient  Purpose = "PATRQT"
+	PurposeOperate  Purpose = "HOPERAT"
+	PurposeQuality  Purpose = "HQUALIMP"
+	PurposeResearch Purpose = "HRESCH"
+	PurposePayment  Purpose = "HPAYMT"
+	PurposeSystem   Purpose = "HSYSADMIN"
+	PurposeCompl    Purpose = "HCOMPL"
+)
+
+// DefaultPurpose is the purpose a role acts for when the request names none.
+func DefaultPurpose(r Role) Purpose {
+	switch r {
+	case RoleRadiology, RoleClinician:
+		return PurposeTreat
+	case RoleQuality, RoleReviewer:
+		return PurposeQuality
+	case RoleResearcher:
+		return PurposeResearch
+	case RolePatient, RoleGuardian:
+		return PurposePatient
+	case RoleDPO, RoleAuditor:
+		return PurposeCompl
+	default:
+		return PurposeSystem
+	}
+}
+
+// Action is one kind of act that the guard decides.
+type Action string
+
+const (
+	ActionStore     Action = "document.store"
+	ActionRead      Action = "document.read"
+	ActionSearch    Action = "document.search"
+	ActionCareAdd   Action = "care.add"
+	ActionCareEnd   Action = "care.end"
+	ActionCareList  Action = "care.list"
+	ActionRegions   Action = "regions.list"
+	ActionVerify    Action = "regions.verify"
+	ActionRepair    Action = "regions.repair"
+	ActionAuditRead Action = "audit.read"
+	ActionKeys      Action = "keys.manage"
+)
+
+// Actor is who acts. The zero Actor may do nothing.
+type Actor struct {
+	ID          string // stable, from the token's subject; no patient data
+	Role        Role
+	Institution string
+	Issuer      string // default Issuer of Patient ID of the institution
+	Country     string // ISO 3166-1 alpha-2
+	Purpose     Purpose
+}
+
+// Sentinels are the vocabulary of refusal; the API's table turns them into
+// status codes.
+var (
+	ErrUnauthenticated = errors.New("no identity")      // 401
+	ErrDenied          = errors.New("denied")           // 403
+	ErrNotFound        = errors.New("not found")        // 404, also for what may not be known
+	ErrConflict        = errors.New("conflict")         // 409
+	ErrErased          = errors.New("erased")           // 410
+	ErrInvalid         = errors.New("bad request")      // 400
+	ErrTooLarge        = errors.New("too large")        // 413
+	ErrUnreadable      = errors.New("unreadable")       // 422
+	ErrNotAcceptable   = errors.New("not acceptable")   // 406
+	ErrUnavailable     = errors.New("unavailable")      // 503
+	ErrTampered        = errors.New("integrity broken") // 500: damage or forgery was found
+)
+
+// Refusal is an error that may be told to whoever asked: Code is machine
+// readable, Advice says what to do. Neither ever holds patient data.
+type Refusal struct {
+	Kind   error  // one of the sentinels
+	Code   string // kebab-case
+	Advice string
+}
+
+func (r *Refusal) Error() string { return r.Kind.Error() + ": " + r.Code + ": " + r.Advice }
+
+// Unwrap makes errors.Is find the sentinel.
+func (r *Refusal) Unwrap() error { return r.Kind }
+
+// Refuse builds a Refusal.
+func Refuse(kind error, code, advice string) error {
+	return &Refusal{Kind: kind, Code: code, Advice: advice}
+}
