@@ -30,7 +30,7 @@ type Receipt struct {
 	ID                           record.ObjectID
 	Patient                      record.PatientToken
 	Present                      bool // the same bytes were here already
-	SOPClass, SOPInstance, Study string
+	SOPClass, SOPInstance, Study, Series string
 	Regions                      []string // that hold it now
 }
 
