@@ -27,11 +27,11 @@ type Upload struct {
 // Receipt tells the sender what became of an upload. The UIDs are the sender's
 // own and are filled as far as they were read, also when Put failed.
 type Receipt struct {
-	ID                           record.ObjectID
-	Patient                      record.PatientToken
-	Present                      bool // the same bytes were here already
+	ID                                   record.ObjectID
+	Patient                              record.PatientToken
+	Present                              bool // the same bytes were here already
 	SOPClass, SOPInstance, Study, Series string
-	Regions                      []string // that hold it now
+	Regions                              []string // that hold it now
 }
 
 // Put stores a document: see put.go.
