@@ -588,7 +588,7 @@ func (s *Splitter) CopyBulk(w io.Writer, seen func(offset, length int64)) (int64
 	}
 	c := coding{big: s.Syntax.BigEndian}
 	for {
-		if !s.need(8) {
+		if !s.refill(8) {
 			return s.offset() - start, s.short()
 		}
 		t, length := c.tag(s.buf[s.pos:]), int64(c.uint32(s.buf[s.pos+4:]))
@@ -611,7 +611,7 @@ func (s *Splitter) CopyBulk(w io.Writer, seen func(offset, length int64)) (int64
 // copyOut sends n bytes to w and forgets them.
 func (s *Splitter) copyOut(w io.Writer, n int64) error {
 	for n > 0 {
-		if s.pos == len(s.buf) && !s.refill() {
+		if !s.refill(1) {
 			return s.short()
 		}
 		part := s.buf[s.pos:min(int64(len(s.buf)), int64(s.pos)+n)]
@@ -624,12 +624,16 @@ func (s *Splitter) copyOut(w io.Writer, n int64) error {
 	return nil
 }
 
-// refill reads on into the buffer of bulk values; false when the input has ended.
-func (s *Splitter) refill() bool {
+// refill makes n bytes wait, in the buffer of bulk values when they are not there
+// yet; false when the input has ended.
+func (s *Splitter) refill(n int) bool {
+	if len(s.buf)-s.pos >= n {
+		return true
+	}
 	if s.stream == nil {
 		s.stream = make([]byte, streamBuffer)
 	}
 	s.base += int64(s.pos)
-	s.buf, s.pos = s.stream[:0], 0
-	return s.need(1)
+	s.buf, s.pos = s.stream[:copy(s.stream, s.buf[s.pos:])], 0
+	return s.need(n)
 }
