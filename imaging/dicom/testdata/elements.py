@@ -57,6 +57,9 @@ for number, path in enumerate(sys.argv[1:]):
     except Exception:
         print("error", number)
         continue
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == "1.2.840.10008.1.3.10":
+        print("error", number)  # a directory: pydicom rearranges it, the vault refuses it
+        continue
     print("deflated" if deflated else "file", number)
     try:
         walk(dataset, 0)
