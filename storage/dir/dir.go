@@ -1,0 +1,212 @@
+// Package dir is a directory as one bucket: a key is a path below it.
+//
+// Next to the objects lies `~tmp`, a name no key can have, for files being
+// written. A key cannot be both an object and the folder of another object.
+package dir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"medvault/storage"
+)
+
+const (
+	tmpName = "~tmp"
+	// staleAfter is how old a file being written must be before it counts as
+	// left over by a crash: another process may be writing to the same bucket.
+	staleAfter = 24 * time.Hour
+)
+
+// Store is a directory as a bucket. Create with New.
+type Store struct {
+	root    string
+	buffers sync.Pool // *[256 << 10]byte
+	settled sync.Map  // directory → struct{}: it and its parents are on disk
+	repairs sync.Mutex
+}
+
+var _ storage.Store = (*Store)(nil)
+
+// New opens root as a bucket, makes it where it is missing, and removes what a
+// crash more than a day ago left half-written.
+func New(root string) (*Store, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket directory: %w", err)
+	}
+	s := &Store{root: root, buffers: sync.Pool{New: func() any { return new([256 << 10]byte) }}}
+	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
+		return nil, fmt.Errorf("open bucket directory: %w", err)
+	}
+	if err := syncDir(filepath.Dir(root)); err != nil {
+		return nil, fmt.Errorf("open bucket directory: %w", err)
+	}
+	if err := s.sweep(time.Now().Add(-staleAfter)); err != nil {
+		return nil, fmt.Errorf("open bucket directory: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) tmp() string { return filepath.Join(s.root, tmpName) }
+func (s *Store) path(key string) string {
+	return s.root + string(filepath.Separator) + filepath.FromSlash(key)
+}
+
+// sweep removes files being written that nobody has touched since before.
+func (s *Store) sweep(before time.Time) error {
+	entries, err := os.ReadDir(s.tmp())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // its writer has just finished
+		}
+		if err != nil {
+			return err
+		}
+		if info.ModTime().Before(before) {
+			if err := os.Remove(filepath.Join(s.tmp(), e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Get opens the file and reads the range from it. A file that shrinks while it
+// is read fails with io.ErrUnexpectedEOF.
+func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if err := admit(ctx, key); err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	f, size, err := s.open(key)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", key, err)
+	}
+	if length < 0 {
+		length = size - offset
+	}
+	if offset < 0 || length < 0 || offset > size-length {
+		f.Close()
+		return nil, fmt.Errorf("get %s: %d bytes from %d of %d: range outside the object", key, length, offset, size)
+	}
+	if offset > 0 {
+		if _, err := f.Seek(offset, io.SeekStart); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("get %s: %w", key, err)
+		}
+	}
+	return storage.ExactReader(ctx, f, length), nil
+}
+
+func (s *Store) open(key string) (*os.File, int64, error) {
+	f, err := os.Open(s.path(key))
+	if err != nil {
+		return nil, 0, notExist(err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = storage.ErrNotExist // a folder of other objects
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// Head tells size and Version. SHA256 is zero: a directory cannot tell without
+// reading.
+func (s *Store) Head(ctx context.Context, key string) (storage.Info, error) {
+	if err := admit(ctx, key); err != nil {
+		return storage.Info{}, fmt.Errorf("head: %w", err)
+	}
+	info, err := os.Lstat(s.path(key))
+	if err != nil {
+		return storage.Info{}, fmt.Errorf("head %s: %w", key, notExist(err))
+	}
+	if !info.Mode().IsRegular() {
+		return storage.Info{}, fmt.Errorf("head %s: %w", key, storage.ErrNotExist)
+	}
+	return describe(key, info), nil
+}
+
+// describe names a file by inode, time of its last change and size: what is put
+// in its place by Repair or from outside has another Version.
+func describe(key string, info fs.FileInfo) storage.Info {
+	version := fmt.Sprintf("%x-%x", info.ModTime().UnixNano(), info.Size())
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		version = fmt.Sprintf("%x-%s", st.Ino, version)
+	}
+	return storage.Info{Key: key, Size: info.Size(), Version: version}
+}
+
+// Delete removes the object and what Repair has put in quarantine of it.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := admit(ctx, key); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
+	// Quarantine first: whoever sees the object gone may rely on its copies
+	// being gone too.
+	for name, err := range s.List(ctx, storage.QuarantinePrefix(key), "") {
+		if err != nil {
+			return fmt.Errorf("delete %s: %w", key, err)
+		}
+		if storage.IsQuarantineOf(key, name.Key) {
+			if err := s.remove(name.Key); err != nil {
+				return fmt.Errorf("delete %s: quarantine: %w", key, err)
+			}
+		}
+	}
+	if err := s.remove(key); err != nil {
+		return fmt.Errorf("delete %s: %w", key, err)
+	}
+	return nil
+}
+
+func (s *Store) remove(key string) error {
+	path := s.path(key)
+	info, err := os.Lstat(path)
+	if err != nil {
+		if errors.Is(notExist(err), storage.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if info.IsDir() {
+		return nil // a folder of other objects: no object of this name
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// admit comes first in every method. Its error does not quote the key, which may
+// be anything.
+func admit(ctx context.Context, key string) error {
+	if err := storage.CheckKey(key); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// notExist translates what the file system says of an absent object: also a path
+// through a file is absent.
+func notExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return storage.ErrNotExist
+	}
+	return err
+}
