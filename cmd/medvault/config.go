@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"medvault/vault/record"
+)
+
+// Config is what `medvault serve --config FILE` reads: YAML, every key documented
+// in scripts/deploy/config.example.yaml. A key that is not here is an error, so a
+// misspelt one cannot be ignored.
+type Config struct {
+	Listen    string         `yaml:"listen"`
+	PublicURL string         `yaml:"publicURL"`
+	TLS       TLSConfig      `yaml:"tls"`
+	Home      string         `yaml:"home"`
+	Catalog   CatalogConfig  `yaml:"catalog"`
+	Keys      KeysConfig     `yaml:"keys"`
+	Regions   []RegionConfig `yaml:"regions"`
+	Write     WriteConfig    `yaml:"write"`
+	Identity  IdentityConfig `yaml:"identity"`
+	DPO       DPOConfig      `yaml:"dpo"`
+	Workers   WorkersConfig  `yaml:"workers"`
+	Spool     string         `yaml:"spool"`
+
+	// ShutdownGrace is how long a stopping gateway waits for what it accepted.
+	ShutdownGrace time.Duration `yaml:"shutdownGrace"`
+}
+
+// TLSConfig of the listener. Without a certificate the listener speaks plain HTTP,
+// which is allowed on loopback only.
+type TLSConfig struct {
+	Profile string `yaml:"profile"` // "aes256" (default): TLS 1.2, ECDHE with AES-256-GCM; "modern": TLS 1.3
+	Cert    string `yaml:"cert"`
+	Key     string `yaml:"key"`
+}
+
+// CatalogConfig names the database: postgres://… or sqlite:PATH. A password stands
+// in PasswordFile, never in the DSN.
+type CatalogConfig struct {
+	DSN          string `yaml:"dsn"`
+	PasswordFile Secret `yaml:"passwordFile"`
+}
+
+// KeysConfig names the key services.
+type KeysConfig struct {
+	Shards   int                `yaml:"shards"` // KEKs of each kind; default 256, never changed afterwards
+	Services []KeyServiceConfig `yaml:"services"`
+}
+
+// KeyServiceConfig is one key service; regions refer to it by Name.
+type KeyServiceConfig struct {
+	Name    string        `yaml:"name"`
+	Driver  string        `yaml:"driver"`  // "transit"; "insecure" on a loopback listener only
+	Address string        `yaml:"address"` // transit: https://host:port
+	Mount   string        `yaml:"mount"`   // transit: default "transit"
+	AppRole AppRoleConfig `yaml:"approle"`
+	CAFile  string        `yaml:"caFile"` // transit: default the system's
+	File    string        `yaml:"file"`   // insecure: where the KEKs lie
+}
+
+// AppRoleConfig is how the gateway logs in to transit.
+type AppRoleConfig struct {
+	RoleIDFile   Secret `yaml:"roleIDFile"`
+	SecretIDFile Secret `yaml:"secretIDFile"`
+}
+
+// RegionConfig is one region: two buckets, or a directory.
+type RegionConfig struct {
+	Name              string `yaml:"name"`
+	Jurisdiction      string `yaml:"jurisdiction"`
+	Driver            string `yaml:"driver"`   // "minio", "aws" or "dir"
+	Endpoint          string `yaml:"endpoint"` // minio: required; aws: default AWS's own
+	Bucket            string `yaml:"bucket"`
+	KeysBucket        string `yaml:"keysBucket"`
+	Region            string `yaml:"region"` // as the S3 service calls it; aws: required
+	AccessKeyFile     Secret `yaml:"accessKeyFile"`
+	SecretKeyFile     Secret `yaml:"secretKeyFile"`
+	Path              string `yaml:"path"` // dir: the directory
+	Keys              string `yaml:"keys"` // name of its key service
+	InsecurePlaintext bool   `yaml:"insecurePlaintext"`
+}
+
+// WriteConfig says when a document counts as stored.
+type WriteConfig struct {
+	Quorum Quorum `yaml:"quorum"`
+}
+
+// IdentityConfig says whose bearer tokens are believed and what they mean.
+type IdentityConfig struct {
+	Issuer           string              `yaml:"issuer"`
+	Audience         string              `yaml:"audience"`
+	CAFile           string              `yaml:"caFile"`
+	RoleClaim        string              `yaml:"roleClaim"`        // default "role"
+	InstitutionClaim string              `yaml:"institutionClaim"` // default "institution"
+	Roles            map[string]string   `yaml:"roles"`            // claim value: role; default each role by its own name
+	Institutions     []InstitutionConfig `yaml:"institutions"`
+}
+
+// InstitutionConfig is one institution whose people use the vault.
+type InstitutionConfig struct {
+	Name          string `yaml:"name"`          // as the institution claim says it
+	PatientIssuer string `yaml:"patientIssuer"` // Issuer of Patient ID where a document names none
+	Country       string `yaml:"country"`       // ISO 3166-1 alpha-2; default home
+}
+
+// DPOConfig is whom patients and authorities reach.
+type DPOConfig struct {
+	Email   string `yaml:"email"`
+	Phone   string `yaml:"phone"`
+	Address string `yaml:"address"`
+}
+
+// WorkersConfig sizes the background work of one gateway.
+type WorkersConfig struct {
+	Count int           `yaml:"count"` // jobs at once; default 4
+	Poll  time.Duration `yaml:"poll"`  // how often an idle worker looks; default 1s
+}
+
+// Secret refers to a secret: the absolute path of a file, or env:NAME. It never
+// is the secret.
+type Secret string
+
+// Read returns the secret without surrounding white space. Its error names the
+// file or variable.
+func (s Secret) Read() (string, error) {
+	if name, ok := strings.CutPrefix(string(s), "env:"); ok {
+		value := os.Getenv(name)
+		if value == "" {
+			return "", fmt.Errorf("environment variable %s is empty", name)
+		}
+		return value, nil
+	}
+	b, err := os.ReadFile(string(s))
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	value := string(bytes.TrimSpace(b))
+	if value == "" {
+		return "", fmt.Errorf("read secret: %s is empty", string(s))
+	}
+	return value, nil
+}
+
+// Resolve returns the DSN with the password in it.
+func (c CatalogConfig) Resolve() (string, error) {
+	if c.PasswordFile == "" {
+		return c.DSN, nil
+	}
+	password, err := c.PasswordFile.Read()
+	if err != nil {
+		return "", fmt.Errorf("catalog.passwordFile: %w", err)
+	}
+	u, err := url.Parse(c.DSN)
+	if err != nil {
+		return "", errors.New("catalog.dsn: not a URL")
+	}
+	u.User = url.UserPassword(u.User.Username(), password)
+	return u.String(), nil
+}
+
+// Quorum is "majority", "all" or a number of regions.
+type Quorum string
+
+// Of returns how many of n permitted regions must hold a document before it is
+// acknowledged: never fewer than two where there are two.
+func (q Quorum) Of(n int) int {
+	want := n/2 + 1
+	switch number, err := strconv.Atoi(string(q)); {
+	case q == "all":
+		want = n
+	case err == nil:
+		want = number
+	}
+	return min(max(want, 2), n)
+}
+
+// loadConfig reads and checks a configuration file. All problems are reported
+// together, each with its line and the path of its key; no value that could be a
+// secret is quoted.
+func loadConfig(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	cfg, problems := parseConfig(text)
+	if len(problems) == 0 {
+		return cfg, nil
+	}
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = fmt.Errorf("%s: %w", path, p)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func parseConfig(text []byte) (*Config, []error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, []error{err}
+	}
+	if len(document.Content) == 0 {
+		return nil, []error{errors.New("the file is empty")}
+	}
+	root := document.Content[0]
+	if problems := checkShape(root, reflect.TypeFor[Config](), ""); len(problems) > 0 {
+		return nil, problems
+	}
+	cfg := new(Config)
+	if err := root.Decode(cfg); err != nil {
+		return nil, []error{err}
+	}
+	cfg.fillDefaults()
+	if problems := cfg.check(); len(problems) > 0 {
+		return nil, problems
+	}
+	return cfg, nil
+}
+
+func (c *Config) fillDefaults() {
+	c.TLS.Profile = cmp.Or(c.TLS.Profile, "aes256")
+	c.Keys.Shards = cmp.Or(c.Keys.Shards, 256)
+	c.Write.Quorum = cmp.Or(c.Write.Quorum, "majority")
+	c.Workers.Count = cmp.Or(c.Workers.Count, 4)
+	c.Workers.Poll = cmp.Or(c.Workers.Poll, time.Second)
+	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, time.Minute)
+	c.Identity.RoleClaim = cmp.Or(c.Identity.RoleClaim, "role")
+	c.Identity.InstitutionClaim = cmp.Or(c.Identity.InstitutionClaim, "institution")
+	if c.Identity.Roles == nil {
+		c.Identity.Roles = make(map[string]string)
+		for _, role := range record.Roles() {
+			c.Identity.Roles[string(role)] = string(role)
+		}
+	}
+	for i := range c.Identity.Institutions {
+		in := &c.Identity.Institutions[i]
+		in.Country = cmp.Or(in.Country, c.Home)
+	}
+	for i := range c.Keys.Services {
+		s := &c.Keys.Services[i]
+		if s.Driver == "transit" {
+			s.Mount = cmp.Or(s.Mount, "transit")
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const examplePath = "../../scripts/deploy/config.example.yaml"
+
+func TestExampleConfigLoads(t *testing.T) {
+	cfg, err := loadConfig(examplePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(cfg.Regions); got != 4 {
+		t.Errorf("regions = %d; want 4", got)
+	}
+	if got := cfg.Keys.Services[1].Mount; got != "transit" {
+		t.Errorf("default mount = %q; want transit", got)
+	}
+	if got := cfg.Identity.Institutions[0].PatientIssuer; got != "FPH" {
+		t.Errorf("patientIssuer = %q; want FPH", got)
+	}
+}
+
+// Every rule refuses with the key, and never with a secret.
+func TestConfigProblemsNameTheirKey(t *testing.T) {
+	example, err := os.ReadFile(examplePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, old, new, want string }{
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: catalog, dpo, home, identity, keys, listen,`},
+		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
+		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
+		{"key twice", "home: CN", "home: CN\nhome: SG", "line 23: home: given twice"},
+		{"number", "shards: 256", "shards: many", `keys.shards: found "many", want a whole number`},
+		{"range", "shards: 256", "shards: 257", "keys.shards: found 257, want 1 to 256"},
+		{"duration", "poll: 1s", "poll: often", `workers.poll: found "often", want a duration`},
+		{"bool", "insecurePlaintext: false", "insecurePlaintext: maybe", `regions[0].insecurePlaintext: found "maybe", want true or false`},
+		{"list", "regions:\n  - name: cn-north", "regions:\n    name: cn-north", "did not find expected"},
+		{"choice", "profile: aes256", "profile: aes128", `tls.profile: found "aes128", want one of aes256, modern`},
+		{"required", "home: CN", "home: ", "home: found \"\", want an ISO 3166-1 code"},
+		{"plain listener", "  cert: /etc/medvault/tls.crt\n  key: /etc/medvault/tls.key\n", "", "tls.cert: missing; without a certificate"},
+		{"half a certificate", "  key: /etc/medvault/tls.key\n", "", "tls.key: missing"},
+		{"plain http to transit", "address: https://transit.east", "address: http://transit.east", "keys.services[1].address: found http to transit.east"},
+		{"plain http to s3", "endpoint: https://s3.east", "endpoint: http://s3.east", "regions[1].endpoint: endpoint: plain http"},
+		{"plain http issuer", "issuer: https://login", "issuer: http://login", "identity.issuer: found http to login"},
+		{"plain http public", "publicURL: https:", "publicURL: http:", "publicURL: found http to vault"},
+		{"sslmode disable", "sslmode=verify-full\n", "sslmode=disable\n", "catalog.dsn: found sslmode=disable, want sslmode=verify-full"},
+		{"sslmode require verifies nothing", "sslmode=verify-full\n", "sslmode=require\n", "catalog.dsn: found sslmode=require"},
+		{"sslmode absent", "?sslmode=verify-full\n", "\n", "catalog.dsn: found sslmode=, want"},
+		{"password in the DSN", "postgres://medvault@", "postgres://medvault:hunter2@", "catalog.dsn: holds a password"},
+		{"host in the query", "sslmode=verify-full\n", "sslmode=disable&host=10.0.0.1\n", "catalog.dsn: names a host in its query"},
+		{"secret inline", "secretKeyFile: env:CN_EAST_SECRET_KEY", "secretKeyFile: hunter2", "regions[1].secretKeyFile: want the absolute path"},
+		{"secret missing", "        secretIDFile: env:TRANSIT_EAST_SECRET_ID\n", "", "keys.services[1].approle.secretIDFile: missing"},
+		{"no such key service", "keys: transit-singapore", "keys: transit-sydney", `regions[3].keys: found "transit-sydney", want one of transit-east, transit-north, transit-singapore`},
+		{"one bucket for both", "hospital-medvault-sg-keys", "hospital-medvault-sg", "regions[3].keysBucket: is the same as bucket"},
+		{"one region twice", "s3.east.hospital", "s3.north.hospital", "regions[1].bucket: names the same place as regions[0].bucket"},
+		{"region name twice", "name: cn-east", "name: cn-north", `regions[1].name: "cn-north" is used twice`},
+		{"too few at home", "home: CN", "home: SG", "regions: found 1 in SG (home), want at least 2"},
+		{"quorum", "quorum: majority", "quorum: 4", "write.quorum: found 4, want majority, all, or 2 to 3"},
+		{"quorum of one", "quorum: majority", "quorum: 1", "write.quorum: found 1"},
+		{"quorum word", "quorum: majority", "quorum: most", `write.quorum: found "most"`},
+		{"insecure keys in the open", "driver: transit # or", "driver: insecure # or", "keys.services[0].driver: insecure keeps the keys in a plain file"},
+		{"key of another driver", "path: /srv/medvault/cn-archive", "path: /srv/a\n    bucket: b", "regions[2].bucket: only minio and aws reads this"},
+		{"relative spool", "spool: /var/lib", "spool: var/lib", `spool: found "var/lib/medvault/spool", want an absolute path`},
+		{"role", "physician: clinician", "physician: doctor", `identity.roles.physician: found "doctor", want one of radiology, clinician`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.Replace(string(example), test.old, test.new, 1)
+			if text == string(example) {
+				t.Fatalf("the example holds no %q", test.old)
+			}
+			path := filepath.Join(t.TempDir(), "config.yaml")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := loadConfig(path)
+			if err == nil {
+				t.Fatal("loadConfig accepted it")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("loadConfig = %v; want it to say %q", err, test.want)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("loadConfig quotes a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestConfigReportsEveryProblem(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte("listen: 127.0.0.1:8443\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := loadConfig(path)
+	if err == nil {
+		t.Fatal("loadConfig accepted it")
+	}
+	for _, want := range []string{"publicURL:", "home:", "catalog.dsn:", "keys.services:", "regions:", "identity.issuer:", "identity.audience:", "dpo.email:", "spool:"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("loadConfig = %v; want it to name %s", err, want)
+		}
+	}
+}
+
+func TestSecretsComeFromFileOrEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte("  from a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MEDVAULT_TEST_SECRET", "from the environment")
+	for ref, want := range map[Secret]string{Secret(path): "from a file", "env:MEDVAULT_TEST_SECRET": "from the environment"} {
+		if got, err := ref.Read(); err != nil || got != want {
+			t.Errorf("Secret(%s).Read() = %q, %v; want %q", ref, got, err, want)
+		}
+	}
+	for _, ref := range []Secret{"env:MEDVAULT_TEST_NO_SUCH_SECRET", Secret(path + ".absent")} {
+		if got, err := ref.Read(); err == nil {
+			t.Errorf("Secret(%s).Read() = %q; want an error", ref, got)
+		}
+	}
+}
+
+func TestCatalogPasswordIsReadFromItsFile(t *testing.T) {
+	t.Setenv("MEDVAULT_TEST_SECRET", "p@ss/word")
+	c := CatalogConfig{DSN: "postgres://medvault@127.0.0.1:5432/medvault", PasswordFile: "env:MEDVAULT_TEST_SECRET"}
+	const want = "postgres://medvault:p%40ss%2Fword@127.0.0.1:5432/medvault"
+	if got, err := c.Resolve(); err != nil || got != want {
+		t.Errorf("Resolve() = %q, %v; want %q", got, err, want)
+	}
+}
+
+func TestQuorum(t *testing.T) {
+	for _, test := range []struct {
+		quorum  Quorum
+		n, want int
+	}{
+		{"majority", 3, 2}, {"majority", 4, 3}, {"majority", 2, 2}, {"majority", 1, 1},
+		{"all", 3, 3}, {"2", 3, 2}, {"3", 2, 2},
+	} {
+		if got := test.quorum.Of(test.n); got != test.want {
+			t.Errorf("Quorum(%s).Of(%d) = %d; want %d", test.quorum, test.n, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The map of the house: which packages of this module a package may import.
+//
+// The rule of the longest matching path counts. "ROOM/..." stands for ROOM and
+// everything below it. Change it on purpose, with the reason in the commit.
+var importMap = map[string][]string{
+	// The one place that knows every concrete type.
+	"cmd/medvault": {"api/...", "vault/...", "storage/...", "keys/...", "imaging/..."},
+	"scripts":      {"api/client", "imaging/imagingtest", "keys/envelope"},
+
+	// Translates, decides nothing. Knows the front door, and the words.
+	"api":        {"api/...", "vault", "vault/record"},
+	"api/client": {"vault", "vault/record"}, // shapes of answers
+
+	// The front door joins the rooms.
+	"vault": {
+		"vault/record", "vault/access", "vault/consent", "vault/residency", "vault/retention",
+		"vault/rights", "vault/breach", "vault/workday", "vault/audit", "vault/catalog",
+		"storage", "storage/replica", "keys", "keys/envelope", "keys/token", "imaging",
+	},
+	"vault/record":    {},
+	"vault/access":    {"vault/record"},
+	"vault/consent":   {"vault/record"},
+	"vault/residency": {"vault/record"},
+	"vault/retention": {"vault/record"},
+	"vault/rights":    {"vault/record"},
+	"vault/breach":    {"vault/record"},
+	"vault/workday":   {},
+	"vault/audit":     {"vault/record"},
+	"vault/catalog":   {"vault/record", "vault/catalog/...", "keys", "vault/audit"}, // the values it stores
+	"vault/vaulttest": {"vault/...", "storage/...", "keys/...", "imaging/..."},
+
+	// Sealed objects: no patient, no key.
+	"storage":         {},
+	"storage/dir":     {"storage"},
+	"storage/minio":   {"storage"},
+	"storage/aws":     {"storage"},
+	"storage/replica": {"storage"},
+
+	"storage/storetest": {"storage"},
+
+	"keys":          {},
+	"keys/envelope": {"keys"},
+	"keys/transit":  {"keys"},
+	"keys/insecure": {"keys"},
+	"keys/token":    {"keys"},
+	"keys/keystest": {"keys"},
+
+	"imaging":             {},
+	"imaging/dicom":       {"imaging", "imaging/dicom/..."},
+	"imaging/pdf":         {"imaging"},
+	"imaging/render":      {"imaging"},
+	"imaging/imagingtest": {"imaging"},
+}
+
+// adapters are named by cmd/medvault alone; elsewhere only tests may use them.
+var adapters = []string{
+	"storage/dir", "storage/minio", "storage/aws",
+	"keys/transit", "keys/insecure",
+	"imaging/dicom", "imaging/pdf",
+}
+
+// A test may use its own room's suites and adapters, and what its room joins.
+var testMap = map[string][]string{
+	"cmd/medvault": {"..."},
+	"api":          {"..."},
+	"vault":        {"vault/...", "storage/...", "keys/...", "imaging/..."},
+	"storage":      {"storage/..."},
+	"keys":         {"keys/..."},
+	"imaging":      {"imaging/..."},
+	"scripts":      {"..."},
+}
+
+const module = "medvault/"
+
+func TestImportsRunOneWay(t *testing.T) {
+	root := filepath.Join("..", "..")
+	checked := 0
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return skipDir(root, file, d)
+		}
+		if !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		rel, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		checked++
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if name, ok := strings.CutPrefix(imported, module); ok {
+				checkImport(t, rel, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked < 20 {
+		t.Errorf("checked %d files; want the whole tree", checked)
+	}
+}
+
+// skipDir leaves out hidden folders, test data and modules of their own.
+func skipDir(root, dir string, d fs.DirEntry) error {
+	if dir == root {
+		return nil
+	}
+	if strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules" {
+		return fs.SkipDir
+	}
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func checkImport(t *testing.T, file, imported string) {
+	pkg := path.Dir(file)
+	isTest := strings.HasSuffix(file, "_test.go")
+	if pkg == imported && isTest {
+		return // an outside test of its own package
+	}
+	rule, allowed := ruleFor(importMap, pkg)
+	if rule == "" {
+		t.Errorf("%s: package %s is on no map: add it to importMap in cmd/medvault/imports_test.go", file, pkg)
+		return
+	}
+	if permits(allowed, imported) && (isTest || !slices.Contains(adapters, imported) || mayUseAdapters(pkg, imported)) {
+		return
+	}
+	if isTest {
+		if _, inTests := ruleFor(testMap, pkg); permits(inTests, imported) {
+			return
+		}
+	}
+	t.Errorf("%s imports %s; the map allows %s", file, imported, strings.Join(allowed, ", "))
+}
+
+// mayUseAdapters: the wiring, the whole vault in memory, and an adapter's own parts.
+func mayUseAdapters(pkg, adapter string) bool {
+	return pkg == "cmd/medvault" || pkg == "vault/vaulttest" || strings.HasPrefix(pkg, adapter+"/") || pkg == adapter
+}
+
+// ruleFor finds the rule of the longest path that is pkg or lies above it.
+func ruleFor(rules map[string][]string, pkg string) (string, []string) {
+	for p := pkg; p != "."; p = path.Dir(p) {
+		if allowed, ok := rules[p]; ok {
+			return p, allowed
+		}
+	}
+	return "", nil
+}
+
+func permits(patterns []string, imported string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		if pattern == "..." {
+			return true
+		}
+		room, below := strings.CutSuffix(pattern, "/...")
+		return imported == room || below && strings.HasPrefix(imported, room+"/")
+	})
+}
+
+func TestTheMapRefuses(t *testing.T) {
+	for pkg, imported := range map[string]string{
+		"storage":         "keys",
+		"keys/envelope":   "storage",
+		"imaging/dicom":   "vault/record",
+		"vault/access":    "vault/catalog",
+		"vault":           "storage/dir",
+		"api/dicomweb":    "storage",
+		"vault/audit":     "vault/catalog",
+		"storage/replica": "storage/minio",
+	} {
+		if _, allowed := ruleFor(importMap, pkg); permits(allowed, imported) {
+			t.Errorf("the map lets %s import %s", pkg, imported)
+		}
+	}
+}
