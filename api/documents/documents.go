@@ -1,0 +1,136 @@
+// Package documents is the /api/v1/documents face: a PDF (or a DICOM file) goes in as
+// one form, a document comes back by its id.
+//
+// The form is streamed and never parsed to disk. Its fields may stand in any order.
+// A file is held in memory, up to 64 MiB, until the fields after it are known; once
+// all fields have been seen, or beyond that size, it streams into the vault as it
+// comes. What is larger must therefore come after its fields.
+package documents
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"medvault/api/answer"
+	"medvault/vault"
+	"medvault/vault/record"
+)
+
+// Config is what the face needs.
+type Config struct {
+	Vault *vault.Vault // required
+	Hold  int          // bytes of a file held while its fields are waited for; default 64 MiB
+}
+
+// Register adds the routes to r, the /api/v1 group behind authentication.
+func Register(r gin.IRouter, cfg Config) {
+	if cfg.Hold == 0 {
+		cfg.Hold = 64 << 20
+	}
+	f := &face{vault: cfg.Vault, hold: cfg.Hold}
+	r.POST("/documents", f.create)
+	r.GET("/documents/:id", f.get)
+}
+
+type face struct {
+	vault *vault.Vault
+	hold  int
+}
+
+// Created is the answer to an upload.
+type Created struct {
+	ID      record.ObjectID     `json:"id"`
+	Patient record.PatientToken `json:"patient"`
+	Present bool                `json:"present"` // the same bytes were here already
+}
+
+// create stores the document of one form: 201, or 200 when it was here already.
+func (f *face) create(c *gin.Context) {
+	parts, err := c.Request.MultipartReader()
+	if err != nil {
+		answer.Error(c, record.Refuse(record.ErrInvalid, "not-a-form", "send multipart/form-data with the fields file and patientId"))
+		return
+	}
+	upload, err := readForm(parts, f.hold)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	receipt, err := f.vault.Put(c.Request.Context(), answer.Actor(c), upload.Upload)
+	if upload.broken() != nil {
+		err = upload.broken() // what was wrong with the form says more than how reading it ended
+	}
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	status := http.StatusCreated
+	if receipt.Present {
+		status = http.StatusOK
+	}
+	c.Header("Location", strings.TrimRight(c.Request.URL.Path, "/")+"/"+string(receipt.ID))
+	answer.JSON(c, status, Created{ID: receipt.ID, Patient: receipt.Patient, Present: receipt.Present})
+}
+
+// get streams a document in the view the actor may see.
+func (f *face) get(c *gin.Context) {
+	id, err := record.ParseObjectID(c.Param("id"))
+	if err != nil {
+		answer.Error(c, record.ErrNotFound)
+		return
+	}
+	ctx := c.Request.Context()
+	opened, err := f.vault.Open(ctx, answer.Actor(c), vault.Ref{Document: id})
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	if len(opened.Documents) == 0 {
+		if opened.Withheld > 0 {
+			answer.Error(c, record.Refuse(record.ErrDenied, "held-for-review", "the view you may see is held until it has been reviewed"))
+			return
+		}
+		answer.Error(c, record.ErrNotFound)
+		return
+	}
+	h := opened.Documents[0]
+	etag := fmt.Sprintf(`"%s-%s"`, h.ID, h.View)
+	if c.GetHeader("If-None-Match") == etag {
+		c.Header("ETag", etag)
+		c.Status(http.StatusNotModified)
+		return
+	}
+	body, err := h.Reader(ctx)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	defer body.Close()
+
+	// The first byte is read before the status is sent: what fails there is answered by
+	// its own status.
+	ahead := bufio.NewReaderSize(body, 64<<10)
+	if _, err := ahead.Peek(1); err != nil && err != io.EOF {
+		answer.Error(c, err)
+		return
+	}
+	contentType, extension := "application/pdf", ".pdf"
+	if h.Kind == record.KindDICOM {
+		contentType, extension = "application/dicom", ".dcm"
+	}
+	c.Header("Content-Type", contentType)
+	c.Header("Content-Length", strconv.FormatInt(h.Size, 10))
+	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s"`, h.ID, extension))
+	c.Header("ETag", etag)
+	c.Status(http.StatusOK)
+	c.Writer.WriteHeaderNow()
+	if _, err := ahead.WriteTo(c.Writer); err != nil {
+		answer.Error(c, err)
+	}
+}

@@ -1,0 +1,132 @@
+// Package patients is the /api/v1/patients face: who treats a patient. Patients are
+// named by their token only.
+package patients
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"medvault/api/answer"
+	"medvault/vault"
+	"medvault/vault/record"
+)
+
+// Config is what the face needs.
+type Config struct {
+	Vault *vault.Vault // required
+}
+
+// Register adds the routes to r, the /api/v1 group behind authentication.
+func Register(r gin.IRouter, cfg Config) {
+	f := &face{vault: cfg.Vault}
+	r.POST("/patients/:token/care-team", f.addCare)
+	r.GET("/patients/:token/care-team", f.listCare)
+	r.DELETE("/patients/:token/care-team/:id", f.endCare)
+}
+
+type face struct{ vault *vault.Vault }
+
+// NewCare is the body of POST care-team.
+type NewCare struct {
+	Clinician string     `json:"clinician"`       // required: the actor id of who treats the patient
+	Until     *time.Time `json:"until,omitempty"` // RFC 3339; left out: open-ended
+}
+
+// CareTeam is the answer to GET care-team; ended relationships are included.
+type CareTeam struct {
+	CareTeam []vault.Care `json:"careTeam"`
+}
+
+func (f *face) addCare(c *gin.Context) {
+	patient, err := patientOf(c)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	var body NewCare
+	if err := decode(c.Request.Body, &body); err != nil {
+		answer.Error(c, err)
+		return
+	}
+	if body.Clinician == "" {
+		answer.Error(c, record.Refuse(record.ErrInvalid, "no-clinician", "name the clinician"))
+		return
+	}
+	var until time.Time
+	if body.Until != nil {
+		until = *body.Until
+	}
+	care, err := f.vault.AddCare(c.Request.Context(), answer.Actor(c), patient, body.Clinician, until)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	c.Header("Location", c.Request.URL.Path+"/"+string(care.ID))
+	answer.JSON(c, http.StatusCreated, care)
+}
+
+func (f *face) listCare(c *gin.Context) {
+	patient, err := patientOf(c)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	team, err := f.vault.ListCare(c.Request.Context(), answer.Actor(c), patient)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	if team == nil {
+		team = []vault.Care{} // an empty list, not null
+	}
+	answer.JSON(c, http.StatusOK, CareTeam{team})
+}
+
+func (f *face) endCare(c *gin.Context) {
+	patient, err := patientOf(c)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	id, err := record.ParseObjectID(c.Param("id"))
+	if err != nil {
+		answer.Error(c, record.ErrNotFound)
+		return
+	}
+	if err := f.vault.EndCare(c.Request.Context(), answer.Actor(c), patient, id); err != nil {
+		answer.Error(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}
+
+// patientOf is the patient of the path. What is no token cannot exist.
+func patientOf(c *gin.Context) (record.PatientToken, error) {
+	token, err := record.ParsePatientToken(c.Param("token"))
+	if err != nil {
+		return "", record.ErrNotFound
+	}
+	return token, nil
+}
+
+// decode reads one JSON object and nothing after it.
+func decode(r io.Reader, v any) error {
+	d := json.NewDecoder(io.LimitReader(r, 64<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badBody()
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return badBody()
+	}
+	return nil
+}
+
+func badBody() error {
+	return record.Refuse(record.ErrInvalid, "bad-body", `send {"clinician": "…", "until": "2026-12-31T00:00:00Z"}; until may be left out`)
+}
