@@ -1,0 +1,82 @@
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"medvault/vault/catalog/internal/query"
+	"medvault/vault/record"
+)
+
+// Promise says in which regions an object must lie. Regions promised before stay as
+// they are. Unknown object: ErrNotFound.
+func (t *Tx) Promise(ctx context.Context, id record.ObjectID, regions []string) error {
+	for _, region := range regions {
+		n, err := t.q.PromiseRegion(ctx, query.PromiseRegionParams{ID: string(id), Region: region})
+		if err == nil && n == 0 { // promised before, or no such object
+			_, err = t.q.GetObject(ctx, string(id))
+		}
+		if err != nil {
+			return attempt(err, "promise %s to %s", id, region)
+		}
+	}
+	return nil
+}
+
+// Placed says that an object lies in a region, read back and verified. Not promised:
+// ErrNotFound.
+func (t *Tx) Placed(ctx context.Context, id record.ObjectID, region string, at time.Time) error {
+	n, err := t.q.MarkPlaced(ctx, query.MarkPlacedParams{At: millis(at), Region: region,
+		ObjectKey: id.Key(ClassObjects), RecordKey: id.Key(ClassRecords)})
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return attempt(err, "placed %s in %s", id, region)
+}
+
+// Placements tells the regions an object was promised to, and whether it lies there.
+func (t *Tx) Placements(ctx context.Context, id record.ObjectID) (map[string]bool, error) {
+	rows, err := t.q.ListPlacements(ctx, query.ListPlacementsParams{ObjectKey: id.Key(ClassObjects), RecordKey: id.Key(ClassRecords)})
+	if err != nil {
+		return nil, attempt(err, "placements of %s", id)
+	}
+	placed := make(map[string]bool, len(rows))
+	for _, r := range rows {
+		placed[r.Region] = r.PlacedAt != 0
+	}
+	return placed, nil
+}
+
+// Expected is what a region must hold under a key.
+type Expected struct {
+	Key    string
+	ID     record.ObjectID
+	Size   int64
+	SHA256 [32]byte
+	Placed bool // false: promised, the copy is still to be made
+}
+
+// Manifest lists what a region must hold, in ascending byte order of key, up to
+// limit behind the key after.
+func (t *Tx) Manifest(ctx context.Context, region, after string, limit int) ([]Expected, error) {
+	rows, err := t.q.Manifest(ctx, query.ManifestParams{Region: region, After: after, MaxRows: limit32(limit)})
+	if err != nil {
+		return nil, attempt(err, "manifest of %s", region)
+	}
+	expected := make([]Expected, len(rows))
+	for i, r := range rows {
+		sum, err := sha256Of(r.Sha256)
+		if err != nil {
+			return nil, attempt(err, "manifest of %s: %s", region, r.Key)
+		}
+		expected[i] = Expected{Key: r.Key, ID: record.ObjectID(r.Object), Size: r.Size, SHA256: sum, Placed: r.PlacedAt != 0}
+	}
+	return expected, nil
+}
+
+// RegionStats counts the objects and bytes that lie in a region and the copies that
+// are still to be made.
+func (t *Tx) RegionStats(ctx context.Context, region string) (objects, bytes, pending int64, err error) {
+	r, err := t.q.RegionStats(ctx, region)
+	return r.Objects, r.Bytes, r.Pending, attempt(err, "stats of %s", region)
+}

@@ -1,0 +1,35 @@
+package catalog
+
+import (
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+func (c *Catalog) openPostgres(dsn string) error {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return errors.New("the PostgreSQL DSN does not parse") // pgx would quote it
+	}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(postgresConns)
+	db.SetMaxIdleConns(postgresConns)
+	c.write, c.read = db, db
+	return nil
+}
+
+// postgresConns bounds the connections of one gateway; PostgreSQL allows 100 by
+// default, which several gateways share.
+const postgresConns = 16
+
+// postgresConflict says whether a transaction met another and may be tried again.
+func postgresConflict(err error) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	const serialization, deadlock = "40001", "40P01"
+	return e.Code == serialization || e.Code == deadlock
+}

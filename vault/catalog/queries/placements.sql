@@ -1,0 +1,24 @@
+-- name: PromiseRegion :execrows
+INSERT INTO placements (key, region, object, placed_at)
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, sqlc.arg(region)::TEXT, o.id, 0 FROM objects o
+WHERE o.id = sqlc.arg(id)
+ON CONFLICT (key, region) DO NOTHING;
+
+-- name: MarkPlaced :execrows
+UPDATE placements SET placed_at = sqlc.arg(at)
+WHERE key IN (sqlc.arg(object_key), sqlc.arg(record_key)) AND region = sqlc.arg(region);
+
+-- name: ListPlacements :many
+SELECT region, placed_at FROM placements WHERE key IN (sqlc.arg(object_key), sqlc.arg(record_key)) ORDER BY region;
+
+-- name: Manifest :many
+SELECT p.key, p.object, o.size, o.sha256, p.placed_at
+FROM placements p JOIN objects o ON o.id = p.object
+WHERE p.region = sqlc.arg(region) AND p.key > sqlc.arg(after)
+ORDER BY p.key LIMIT sqlc.arg(max_rows);
+
+-- name: RegionStats :one
+SELECT CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS objects,
+       CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN o.size ELSE 0 END), 0) AS BIGINT) AS bytes,
+       CAST(COALESCE(SUM(CASE WHEN p.placed_at = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS pending
+FROM placements p JOIN objects o ON o.id = p.object WHERE p.region = $1;
