@@ -2,9 +2,13 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 )
+
+// ErrRange is what Get answers, wrapped, to a range outside the object.
+var ErrRange = errors.New("range outside the object")
 
 // ExactReader gives n bytes of r and then io.EOF. It keeps the promise of
 // Store.Get: when r ends early it fails with io.ErrUnexpectedEOF, and once ctx is

@@ -99,7 +99,7 @@ func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.R
 	}
 	if offset < 0 || length < 0 || offset > size-length {
 		f.Close()
-		return nil, fmt.Errorf("get %s: %d bytes from %d of %d: range outside the object", key, length, offset, size)
+		return nil, fmt.Errorf("get %s: %d bytes from %d of %d: %w", key, length, offset, size, storage.ErrRange)
 	}
 	if offset > 0 {
 		if _, err := f.Seek(offset, io.SeekStart); err != nil {
