@@ -1,0 +1,98 @@
+// Package identity turns a bearer token into whoever acts. It proves who that is;
+// what they may do is decided elsewhere.
+package identity
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"medvault/vault/record"
+)
+
+// Authenticator turns a bearer token into an Actor. The Actor's Purpose is set only
+// when the token itself claims one.
+//
+// Errors: record.ErrUnauthenticated for a token that proves nothing,
+// record.ErrDenied for a proven person without a usable role or purpose, and
+// record.ErrUnavailable when the proof cannot be had now. No error holds the token
+// or a part of it. Safe for concurrent use.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (record.Actor, error)
+}
+
+// PurposeHeader names the purpose of use of one request, an HL7 v3 code.
+const PurposeHeader = "Purpose-Of-Use"
+
+// FromRequest authenticates r by its Authorization header and settles the purpose:
+// what the token claims, else what the header chooses, else the role's own. A header
+// can never contradict the token.
+func FromRequest(r *http.Request, by Authenticator) (record.Actor, error) {
+	token, err := bearer(r.Header.Values("Authorization"))
+	if err != nil {
+		return record.Actor{}, err
+	}
+	a, err := by.Authenticate(r.Context(), token)
+	if err != nil {
+		return record.Actor{}, err
+	}
+	chosen, err := purpose(r.Header.Values(PurposeHeader))
+	if err != nil {
+		return record.Actor{}, err
+	}
+	switch {
+	case a.Purpose == "" && chosen == "":
+		a.Purpose = record.DefaultPurpose(a.Role)
+	case a.Purpose == "":
+		a.Purpose = chosen
+	case chosen != "" && chosen != a.Purpose:
+		return record.Actor{}, record.Refuse(record.ErrDenied, "purpose-contradicts-token",
+			"the token is bound to another purpose of use; leave the "+PurposeHeader+" header out or get another token")
+	}
+	return a, nil
+}
+
+func bearer(headers []string) (string, error) {
+	switch len(headers) {
+	case 0:
+		return "", record.ErrUnauthenticated
+	case 1:
+	default:
+		return "", record.Refuse(record.ErrUnauthenticated, "token-ambiguous", "send one Authorization header")
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", record.Refuse(record.ErrUnauthenticated, "token-missing", "send Authorization: Bearer and a token")
+	}
+	return token, nil
+}
+
+func purpose(headers []string) (record.Purpose, error) {
+	if len(headers) == 0 {
+		return "", nil
+	}
+	p := record.Purpose(strings.TrimSpace(headers[0]))
+	if len(headers) > 1 || !Known(p) {
+		return "", record.Refuse(record.ErrInvalid, "purpose-unknown",
+			PurposeHeader+" must be one HL7 v3 PurposeOfUse code, as TREAT, HQUALIMP or HRESCH")
+	}
+	return p, nil
+}
+
+// Known says whether p is a code of HL7 v3 PurposeOfUse (value set
+// http://terminology.hl7.org/ValueSet/v3-PurposeOfUse). Most known codes are still
+// refused by the policies.
+func Known(p record.Purpose) bool {
+	switch p {
+	case record.PurposeTreat, record.PurposeETreat, record.PurposePatient, record.PurposeOperate, record.PurposeQuality,
+		record.PurposeResearch, record.PurposePayment, record.PurposeSystem, record.PurposeCompl,
+		"BIORCH", "BTG", "CAREMGT", "CLINTRCH", "CLINTRCHNPC", "CLINTRCHPC", "CLMATTCH", "COC", "COVAUTH", "COVERAGE",
+		"DISASTER", "DONAT", "DSRCH", "ELIGDTRM", "ELIGVER", "ENROLLM", "ERTREAT", "FAMRQT", "FRAUD", "GOV", "HACCRED",
+		"HDECD", "HDIRECT", "HDM", "HLEGAL", "HMARKT", "HOUTCOMS", "HPRGRP", "HTEST", "LABELING", "MEMADMIN", "METAMGT",
+		"MILCDM", "MILDCRG", "PATADMIN", "PATSFTY", "PERFMSR", "POARCH", "POPHLTH", "PRECLINTRCH", "PUBHLTH", "PWATRNY",
+		"RECORDMGT", "REMITADV", "SUPNWK", "SYSDEV", "THREAT", "TRAIN", "TRANSRCH":
+		return true
+	}
+	return false
+}
