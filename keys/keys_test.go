@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -149,5 +150,21 @@ func TestShardIsTheFirstByteOfTheToken(t *testing.T) {
 	}
 	if got := keys.ShardNames(keys.Content, 256); len(got) != 256 || got[0] != "00" || got[255] != "ff" {
 		t.Errorf("ShardNames(256) = %v", got)
+	}
+}
+
+func TestKEKNameLeadsNowhereElse(t *testing.T) {
+	for _, row := range []struct {
+		kind        keys.Kind
+		shard, want string
+	}{
+		{keys.Content, "0a", "content-0a"}, {keys.Identity, "ff", "identity-ff"}, {keys.House, "house", "house"},
+		{keys.Content, "", ""}, {keys.Content, "0A", ""}, {keys.Content, "house", ""}, {keys.House, "00", ""},
+		{keys.Content, "../", ""}, {keys.Content, "..", ""}, {"other", "00", ""}, {"", "", ""}, {keys.Content, "000", ""},
+	} {
+		got, err := keys.KEKName(row.kind, row.shard)
+		if got != row.want || (row.want == "") != errors.Is(err, keys.ErrNoKey) {
+			t.Errorf("KEKName(%q, %q) = %q, %v; want %q", row.kind, row.shard, got, err, row.want)
+		}
 	}
 }

@@ -39,3 +39,19 @@ func ShardNames(kind Kind, shards int) []string {
 }
 
 var tokenBits = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// KEKName is the name of a shard's key encryption key without a service's own
+// prefix: "content-0a", "identity-ff", "house". Shards come out of wraps, which
+// anyone who can write to a region can write; what is no shard is ErrNoKey, so
+// that a name never leads anywhere else.
+func KEKName(kind Kind, shard string) (string, error) {
+	switch {
+	case kind == House && shard == HouseShard:
+		return HouseShard, nil
+	case (kind == Content || kind == Identity) && len(shard) == 2 && isHex(shard[0]) && isHex(shard[1]):
+		return string(kind) + "-" + shard, nil
+	}
+	return "", fmt.Errorf("shard %q of kind %q: %w", shard, kind, ErrNoKey)
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
