@@ -1,0 +1,123 @@
+// Command profile writes the de-identification tables of imaging/dicom/profile.
+//
+//	go run ./scripts/generate/profile -table e1_1.json -outside outside.csv -out imaging/dicom/profile
+//
+// The first input is table E.1-1 of PS3.15 as JSON, whose rows must have the
+// recorded SHA-256; the second lists attributes with identifying VRs that the
+// table leaves out. The outputs are tab-separated text, complete on their own.
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"medvault/imaging/dicom/profile"
+)
+
+func main() {
+	log.SetFlags(0)
+	table := flag.String("table", "", "table E.1-1 as JSON")
+	outside := flag.String("outside", "", "attributes outside the table as CSV")
+	out := flag.String("out", "imaging/dicom/profile", "where the tables go")
+	flag.Parse()
+	rows, err := readTable(*table)
+	if err == nil {
+		err = writeTable(filepath.Join(*out, "e1_1.tsv"), rows)
+	}
+	if err == nil {
+		err = writeOutside(filepath.Join(*out, "outside.tsv"), *outside)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func readTable(path string) ([]profile.Row, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		Edition         string
+		Acknowledgement string
+		Rows            []map[string]any
+	}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if in.Acknowledgement != profile.Acknowledgement {
+		return nil, fmt.Errorf("read %s: it is of edition %s; want %q", path, in.Edition, profile.Acknowledgement)
+	}
+	var rows []profile.Row
+	for _, r := range in.Rows {
+		text := func(key string) string { s, _ := r[key].(string); return s }
+		row := profile.Row{Tag: text("tag"), VR: text("vr"), Keyword: text("keyword"), Name: text("name"), Basic: text("basic_profile")}
+		if strings.HasPrefix(row.Tag, "gggg") {
+			row.Tag = profile.OddGroups
+		}
+		row.Retired, _ = r["retired"].(bool)
+		row.Standard, _ = r["in_std_composite_iod"].(bool)
+		for i, option := range profile.Options() {
+			row.Options[i] = text(option)
+		}
+		rows = append(rows, row)
+	}
+	if digest := profile.Digest(rows); digest != profile.RowsSHA256 {
+		return nil, fmt.Errorf("read %s: rows have digest %s; want %s", path, digest, profile.RowsSHA256)
+	}
+	return rows, nil
+}
+
+func writeTable(path string, rows []profile.Row) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# %s\n# Table E.1-1, Application Level Confidentiality Profile Attributes. Written by scripts/generate/profile; do not edit.\n", profile.Acknowledgement)
+	fmt.Fprintf(&b, "# tag\tvr\tkeyword\tname\tretired\tstandard\tbasic\t%s\n", strings.Join(profile.Options(), "\t"))
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Tag, r.VR, r.Keyword, r.Name,
+			yes(r.Retired), yes(r.Standard), r.Basic, strings.Join(r.Options[:], "\t"))
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+func yes(b bool) string {
+	if b {
+		return "Y"
+	}
+	return ""
+}
+
+func writeOutside(path, from string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		return fmt.Errorf("read %s: %w", from, err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Attributes with identifying value representations that table E.1-1 leaves out, and what becomes of them.\n")
+	fmt.Fprintf(&b, "# Written by scripts/generate/profile from profile.Outside and profile.Kept; do not edit.\n# tag\tvr\tkeyword\taction\n")
+	kept := profile.Kept()
+	for _, l := range lines[1:] {
+		tag, keyword, vr := l[0], l[1], l[3]
+		action := profile.Outside(vr)
+		if i := slices.Index(kept, keyword); i >= 0 {
+			action, kept = profile.Keep, slices.Delete(kept, i, i+1)
+		}
+		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", tag, vr, keyword, action)
+	}
+	if len(kept) > 0 {
+		return fmt.Errorf("read %s: it lacks %v, which are to be kept", from, kept)
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
