@@ -1,6 +1,6 @@
 -- name: PromiseRegion :execrows
 INSERT INTO placements (key, region, object, placed_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, sqlc.arg(region)::TEXT, o.id, 0 FROM objects o
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST(sqlc.arg(region) AS TEXT), o.id, 0 FROM objects o
 WHERE o.id = sqlc.arg(id)
 ON CONFLICT (key, region) DO NOTHING;
 

@@ -123,7 +123,7 @@ func (q *Queries) MarkPlaced(ctx context.Context, arg MarkPlacedParams) (int64, 
 
 const promiseRegion = `-- name: PromiseRegion :execrows
 INSERT INTO placements (key, region, object, placed_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, $1::TEXT, o.id, 0 FROM objects o
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST($1 AS TEXT), o.id, 0 FROM objects o
 WHERE o.id = $2
 ON CONFLICT (key, region) DO NOTHING
 `
