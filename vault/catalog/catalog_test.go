@@ -544,7 +544,7 @@ func TestPlacementsAndManifest(t *testing.T) {
 			return errors.Join(err, err2)
 		})
 		for name, try := range map[string]func(*catalog.Tx) error{
-			"promise an unknown object":  func(tx *catalog.Tx) error { return tx.Promise(t.Context(), record.NewObjectID(), []string{"north"}) },
+			"promise an unknown object": func(tx *catalog.Tx) error { return tx.Promise(t.Context(), record.NewObjectID(), []string{"north"}) },
 			"placed where not promised": func(tx *catalog.Tx) error { return tx.Placed(t.Context(), rec.ID, "sg-1", start) },
 		} {
 			if err := c.Update(t.Context(), try); !errors.Is(err, catalog.ErrNotFound) {
