@@ -1,0 +1,51 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"medvault/storage"
+)
+
+// Translate turns a service's answer, its error code and HTTP status, into the
+// errors of this package and of package storage. The message a service sends is
+// left out: it may repeat the request.
+func Translate(code string, status int) error {
+	said := "status " + fmt.Sprint(status)
+	if code != "" && len(code) < 64 {
+		said += " " + code
+	}
+	switch {
+	case code == "NoSuchBucket":
+		return errors.New(said) // not an absent object
+	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "" && status == http.StatusNotFound:
+		return fmt.Errorf("%w: %s", storage.ErrNotExist, said)
+	case code == "BadDigest", code == "InvalidDigest", code == "XAmzContentChecksumMismatch", code == "XAmzContentSHA256Mismatch":
+		return fmt.Errorf("%w: %s", storage.ErrCorrupt, said)
+	case code == "ConditionalRequestConflict", code == "OperationAborted":
+		return fmt.Errorf("%w: %s", ErrConflict, said)
+	case status == http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %s", ErrPrecondition, said)
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		return fmt.Errorf("%w: %s", storage.ErrRange, said)
+	case status == http.StatusNotImplemented:
+		return fmt.Errorf("%w: %s", ErrUnsupported, said)
+	}
+	return errors.New(said)
+}
+
+// Transport reduces an error of a request that got no answer to what went wrong,
+// without the URL.
+func Transport(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
