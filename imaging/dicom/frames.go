@@ -1,0 +1,196 @@
+package dicom
+
+import (
+	"encoding/binary"
+	"io"
+	"strconv"
+
+	"medvault/imaging"
+)
+
+const (
+	maxFragments = 1 << 20
+	maxOffsets   = 8 << 20 // bytes of an offset table that are looked at
+)
+
+// framing finds out where the frames lie.
+type framing struct {
+	syntax Syntax
+
+	rows, columns, samples, bits int64
+	count                        int64
+	subsampled                   bool
+	extended, extendedLengths    []byte // extended offset table (PS3.3 C.7.6.3.1.8)
+
+	copied    int64 // bytes of the pixel data value
+	at        int64 // where it begins in the content
+	native    bool
+	wordVR    bool
+	met       bool
+	fragments [][2]int64 // offset in the content, length; the first is the basic offset table
+	tooMany   bool
+	offsets   capture
+}
+
+// segment takes note of the attributes that shape frames.
+func (f *framing) segment(s *Segment) {
+	for i := int32(0); int(i) < len(s.Elements); i = s.Elements[i].Next {
+		e := &s.Elements[i]
+		switch e.Tag {
+		case 0x0028_0002:
+			f.samples = f.number(s, e)
+		case 0x0028_0004:
+			f.subsampled = trimmed(string(s.Bytes(e))) == "YBR_FULL_422"
+		case 0x0028_0008:
+			f.count, _ = strconv.ParseInt(trimmed(string(s.Bytes(e))), 10, 32)
+		case 0x0028_0010:
+			f.rows = f.number(s, e)
+		case 0x0028_0011:
+			f.columns = f.number(s, e)
+		case 0x0028_0100:
+			f.bits = f.number(s, e)
+		case 0x7FE0_0001:
+			f.extended = s.Bytes(e)
+		case 0x7FE0_0002:
+			f.extendedLengths = s.Bytes(e)
+		}
+	}
+}
+
+func (f *framing) number(s *Segment, e *Element) int64 {
+	if b := s.Bytes(e); len(b) >= 2 {
+		return int64(f.syntax.order().Uint16(b))
+	}
+	return 0
+}
+
+// follow copies the pixel data into the content and remembers the fragments.
+func (f *framing) follow(s *Splitter, e *Element, content *hashed) (err error) {
+	f.met = true
+	f.at = content.n
+	f.native = e.Length != Undefined
+	f.wordVR = e.VR == OW
+	if f.native {
+		f.copied, err = s.CopyBulk(content, nil)
+		return err
+	}
+	shift := content.n - s.offset()
+	f.offsets.skip = 8
+	f.copied, err = s.CopyBulk(io.MultiWriter(content, &f.offsets), func(offset, length int64) {
+		if len(f.fragments) == 0 {
+			f.offsets.want = min(length, maxOffsets)
+		}
+		if f.tooMany = f.tooMany || len(f.fragments) >= maxFragments; !f.tooMany {
+			f.fragments = append(f.fragments, [2]int64{offset + shift, length})
+		}
+	})
+	return err
+}
+
+// capture keeps want bytes after the first skip.
+type capture struct {
+	skip, want int64
+	kept       []byte
+}
+
+func (c *capture) Write(p []byte) (int, error) {
+	n := len(p)
+	step := min(c.skip, int64(len(p)))
+	c.skip -= step
+	p = p[step:]
+	take := min(c.want-int64(len(c.kept)), int64(len(p)))
+	c.kept = append(c.kept, p[:take]...)
+	return n, nil
+}
+
+// table is the frame table, nil where the frames cannot be told apart without
+// decoding.
+func (f *framing) table() *imaging.Frames {
+	count := max(f.count, 1)
+	switch {
+	case !f.met:
+		return nil
+	case f.native:
+		return f.nativeTable(count)
+	case f.tooMany || len(f.fragments) < 2:
+		return nil
+	}
+	fragments := f.fragments[1:]
+	frames := f.byOffsets(fragments, count)
+	switch {
+	case frames != nil:
+	case int64(len(fragments)) == count:
+		for _, g := range fragments {
+			frames = append(frames, [][2]int64{g})
+		}
+	case count == 1:
+		frames = [][][2]int64{fragments}
+	default:
+		return nil
+	}
+	return &imaging.Frames{Count: len(frames), Fragments: frames}
+}
+
+func (f *framing) nativeTable(count int64) *imaging.Frames {
+	samples := max(f.samples, 1)
+	bits := f.rows * f.columns * samples * f.bits
+	if f.subsampled && samples == 3 {
+		bits = bits / 3 * 2 // two luma values share their chroma (PS3.3 C.7.6.3.1.2)
+	}
+	length := bits / 8
+	if bits%8 != 0 {
+		if count > 1 {
+			return nil // frames begin inside a byte
+		}
+		length++
+	}
+	if length == 0 || count > f.copied/length {
+		return nil
+	}
+	t := &imaging.Frames{Count: int(count), Offset: f.at, Length: length}
+	// GE's private syntax is little endian with pixels that are not.
+	if f.syntax.BigEndian || f.syntax.UID == "1.2.840.113619.5.2" {
+		switch {
+		case f.bits > 8:
+			t.BigEndian = int(f.bits+7) / 8
+		case f.wordVR:
+			t.BigEndian = 2
+		}
+	}
+	return t
+}
+
+// byOffsets groups fragments by the extended or the basic offset table; nil where
+// there is none or where it does not fit.
+func (f *framing) byOffsets(fragments [][2]int64, count int64) [][][2]int64 {
+	var starts []int64
+	order := f.syntax.order()
+	switch {
+	case count > int64(len(fragments)):
+		return nil
+	case int64(len(f.extended)) == 8*count && len(f.extendedLengths) == len(f.extended):
+		for b := f.extended; len(b) > 0; b = b[8:] {
+			starts = append(starts, int64(order.Uint64(b)))
+		}
+	case int64(len(f.offsets.kept)) == 4*count && f.offsets.want == 4*count:
+		for b := f.offsets.kept; len(b) > 0; b = b[4:] {
+			starts = append(starts, int64(binary.LittleEndian.Uint32(b)))
+		}
+	default:
+		return nil
+	}
+	first := fragments[0][0]
+	var frames [][][2]int64
+	for _, g := range fragments {
+		if next := len(frames); next < len(starts) && g[0]-first == starts[next] {
+			frames = append(frames, nil)
+		} else if next == 0 {
+			return nil
+		}
+		frames[len(frames)-1] = append(frames[len(frames)-1], g)
+	}
+	if len(frames) != len(starts) {
+		return nil
+	}
+	return frames
+}

@@ -1,0 +1,146 @@
+package dicom
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Why the de-identified view is withheld.
+const (
+	heldForReview = "held-for-review"     // a person has to look at the picture first
+	heldResidue   = "residual-identifier" // an identifier that was taken out is still there
+)
+
+// review collects what speaks against showing the de-identified view unseen.
+type review struct {
+	doubt    bool // something in the picture or around it
+	residual bool
+	modality string
+}
+
+// verdict is the code of Scrubbed.Held, "" when the view may be shown. Whatever is
+// not known to be harmless is held.
+func (r *review) verdict(class string) string {
+	switch modality, ok := shownUnseen(class); {
+	case r.residual:
+		return heldResidue
+	case !ok || r.doubt || r.modality != modality:
+		return heldForReview
+	}
+	return ""
+}
+
+// shownUnseen are the classes whose pictures carry no text as a rule, with the
+// modality they belong to. Screens captured as such a class are told by segment.
+func shownUnseen(class string) (modality string, ok bool) {
+	switch strings.TrimPrefix(class, "1.2.840.10008.5.1.4.1.1.") {
+	case "2", "2.1", "2.2": // CT, enhanced, legacy converted
+		return "CT", true
+	case "4", "4.1", "4.3", "4.4": // MR, enhanced, enhanced colour, legacy converted
+		return "MR", true
+	case "128", "130", "128.1": // PET, enhanced, legacy converted
+		return "PT", true
+	case "1": // computed radiography
+		return "CR", true
+	case "1.1": // digital X-ray for presentation
+		return "DX", true
+	case "1.1.1":
+		return "DX", true
+	case "1.2", "1.2.1": // mammography
+		return "MG", true
+	}
+	return "", false
+}
+
+// segment looks at the original for signs of text in the picture.
+func (r *review) segment(syntax Syntax, s *Segment, w *rewriter) {
+	r.doubt = r.doubt || !w.known
+	for i := int32(0); int(i) < len(s.Elements); i = s.Elements[i].Next {
+		e := &s.Elements[i]
+		value := trimmed(string(s.Bytes(e)))
+		if len(value) > 1<<10 {
+			value = value[:1<<10]
+		}
+		switch e.Tag {
+		case 0x0008_0060:
+			r.modality = value
+		case 0x0028_0301: // Burned In Annotation
+			r.doubt = r.doubt || value != "NO"
+		case 0x0008_0064: // Conversion Type: a second capture
+			r.doubt = true
+		case 0x0008_0008: // Image Type
+			r.doubt = r.doubt || strings.Contains(value, "SCREEN") || strings.Contains(value, "SECONDARY CAPTURE") ||
+				strings.Contains(value, "DOSE") || strings.Contains(value, "REPORT")
+		case 0x0028_0004: // Photometric Interpretation: colour is drawn by software
+			r.doubt = r.doubt || !strings.HasPrefix(value, "MONOCHROME")
+		}
+		// An overlay without data of its own lies in spare bits of the pixels.
+		if g := e.Tag.Group(); g&0xFF01 == 0x6000 && e.Tag.Element() == 0x0102 && value != "" && syntax.order().Uint16(append([]byte(value), 0, 0)) != 0 {
+			r.doubt = true
+		}
+	}
+}
+
+// residue is the second line of defence: what was taken out must not be found in
+// what was written, whatever the profile has missed.
+func (r *review) residue(written []byte, removed [][]byte) {
+	for _, needle := range removed {
+		r.residual = r.residual || occurs(written, needle)
+	}
+}
+
+// occurs finds needle in b. A needle of digits counts only where no digit or dot
+// touches it: numbers are full of short numbers.
+func occurs(b, needle []byte) bool {
+	number := bytes.Trim(needle, "0123456789.")
+	for {
+		i := bytes.Index(b, needle)
+		if i < 0 {
+			return false
+		}
+		end := i + len(needle)
+		if len(number) > 0 || !(i > 0 && digital(b[i-1]) || end < len(b) && digital(b[end])) {
+			return true
+		}
+		b = b[i+1:]
+	}
+}
+
+func digital(c byte) bool { return c >= '0' && c <= '9' || c == '.' }
+
+// removedIdentifiers are the patient's ids, the parts of the names, the accession
+// number and the instance's own UIDs, as written and in UTF-8. Parts of fewer than
+// five bytes are found everywhere and say little.
+func removedIdentifiers(header *Segment, charset Charset) [][]byte {
+	var list [][]byte
+	add := func(b []byte) {
+		if b = bytes.Trim(b, " \x00"); len(b) >= 5 && len(b) <= 1<<10 && !standardUID(string(b)) {
+			list = append(list, b)
+		}
+	}
+	for i := int32(0); int(i) < len(header.Elements); i = header.Elements[i].Next {
+		e := &header.Elements[i]
+		raw := header.Bytes(e)
+		if e.Container() || len(raw) > 1<<10 {
+			continue
+		}
+		switch e.Tag {
+		case 0x0010_0020, 0x0010_1000, 0x0008_0050, 0x0008_0018, 0x0020_000D, 0x0020_000E:
+			add(raw)
+			if text := charset.Text(raw); text != string(raw) {
+				add([]byte(text))
+			}
+		case 0x0010_0010, 0x0010_1001:
+			text := charset.Name(raw)
+			for _, name := range []string{string(raw), text} {
+				for _, part := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("^=\\ ,", r) }) {
+					add([]byte(part))
+				}
+				if text == string(raw) {
+					break
+				}
+			}
+		}
+	}
+	return list
+}
