@@ -34,6 +34,10 @@ func (r *Refusal) Error() string { return r.Code + ": " + r.Advice }
 // the asked syntax.
 var ErrCannotConvert = errors.New("cannot convert to the asked transfer syntax")
 
+// ErrNoValue is returned by Value for an element that is absent or has no plain
+// value.
+var ErrNoValue = errors.New("no such value")
+
 // Identity is what a document says of its patient and of itself. Text is decoded
 // to UTF-8, values are trimmed of padding.
 type Identity struct {
@@ -101,6 +105,11 @@ type Scrubber interface {
 	// inline, and Pixel Data, gets a BulkDataURI of the form "bulk/GGGGEEEE"; the
 	// caller makes it absolute.
 	Describe(r io.Reader) (json.RawMessage, error)
+
+	// Value finds a top-level element of a document, named by eight hex digits, and
+	// returns a reader over its value in little endian. Where there is none:
+	// ErrNoValue.
+	Value(r io.Reader, tag string) (io.Reader, error)
 
 	// Convert rewrites a document into Explicit VR Little Endian. What only a
 	// decoder could do is ErrCannotConvert, before the first byte.
