@@ -97,22 +97,22 @@ type WriteConfig struct {
 	Quorum Quorum `yaml:"quorum"`
 }
 
-// IdentityConfig says whose bearer tokens are believed and what they mean.
+// IdentityConfig says whose bearer tokens are believed and what they mean. A claim
+// name may be dotted ("realm_access.roles").
 type IdentityConfig struct {
-	Issuer           string              `yaml:"issuer"`
-	Audience         string              `yaml:"audience"`
-	CAFile           string              `yaml:"caFile"`
-	RoleClaim        string              `yaml:"roleClaim"`        // default "role"
-	InstitutionClaim string              `yaml:"institutionClaim"` // default "institution"
-	Roles            map[string]string   `yaml:"roles"`            // claim value: role; default each role by its own name
-	Institutions     []InstitutionConfig `yaml:"institutions"`
-}
-
-// InstitutionConfig is one institution whose people use the vault.
-type InstitutionConfig struct {
-	Name          string `yaml:"name"`          // as the institution claim says it
-	PatientIssuer string `yaml:"patientIssuer"` // Issuer of Patient ID where a document names none
-	Country       string `yaml:"country"`       // ISO 3166-1 alpha-2; default home
+	Issuer             string            `yaml:"issuer"`
+	Audience           string            `yaml:"audience"`
+	CAFile             string            `yaml:"caFile"`             // default the system's
+	RoleClaim          string            `yaml:"roleClaim"`          // default "role"
+	InstitutionClaim   string            `yaml:"institutionClaim"`   // default "institution"
+	PatientIssuerClaim string            `yaml:"patientIssuerClaim"` // default "patient_id_issuer"
+	CountryClaim       string            `yaml:"countryClaim"`       // default "country"
+	PurposeClaim       string            `yaml:"purposeClaim"`       // default "purpose_of_use"
+	Roles              map[string]string `yaml:"roles"`              // claim value: role; default each role by its own name
+	Institution        string            `yaml:"institution"`        // of people whose token names none
+	PatientIssuer      string            `yaml:"patientIssuer"`      // likewise, for documents without Issuer of Patient ID
+	Country            string            `yaml:"country"`            // likewise; ISO 3166-1 alpha-2
+	ClockSkew          time.Duration     `yaml:"clockSkew"`          // default 30s
 }
 
 // DPOConfig is whom patients and authorities reach.
@@ -237,15 +237,15 @@ func (c *Config) fillDefaults() {
 	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, time.Minute)
 	c.Identity.RoleClaim = cmp.Or(c.Identity.RoleClaim, "role")
 	c.Identity.InstitutionClaim = cmp.Or(c.Identity.InstitutionClaim, "institution")
+	c.Identity.PatientIssuerClaim = cmp.Or(c.Identity.PatientIssuerClaim, "patient_id_issuer")
+	c.Identity.CountryClaim = cmp.Or(c.Identity.CountryClaim, "country")
+	c.Identity.PurposeClaim = cmp.Or(c.Identity.PurposeClaim, "purpose_of_use")
+	c.Identity.ClockSkew = cmp.Or(c.Identity.ClockSkew, 30*time.Second)
 	if c.Identity.Roles == nil {
 		c.Identity.Roles = make(map[string]string)
 		for _, role := range record.Roles() {
 			c.Identity.Roles[string(role)] = string(role)
 		}
-	}
-	for i := range c.Identity.Institutions {
-		in := &c.Identity.Institutions[i]
-		in.Country = cmp.Or(in.Country, c.Home)
 	}
 	for i := range c.Keys.Services {
 		s := &c.Keys.Services[i]

@@ -20,7 +20,7 @@ func TestExampleConfigLoads(t *testing.T) {
 	if got := cfg.Keys.Services[1].Mount; got != "transit" {
 		t.Errorf("default mount = %q; want transit", got)
 	}
-	if got := cfg.Identity.Institutions[0].PatientIssuer; got != "FPH" {
+	if got := cfg.Identity.PatientIssuer; got != "FPH" {
 		t.Errorf("patientIssuer = %q; want FPH", got)
 	}
 }
@@ -41,14 +41,14 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"duration", "poll: 1s", "poll: often", `workers.poll: found "often", want a duration`},
 		{"bool", "insecurePlaintext: false", "insecurePlaintext: maybe", `regions[0].insecurePlaintext: found "maybe", want true or false`},
 		{"list", "regions:\n  - name: cn-north", "regions:\n    name: cn-north", "did not find expected"},
-		{"choice", "profile: aes256", "profile: aes128", `tls.profile: found "aes128", want one of aes256, modern`},
+		{"choice", "profile: aes256", "profile: aes128", `tls.profile: TLS profile is "aes128"; it can be "aes256" or "modern"`},
 		{"required", "home: CN", "home: ", "home: found \"\", want an ISO 3166-1 code"},
-		{"plain listener", "  cert: /etc/medvault/tls.crt\n  key: /etc/medvault/tls.key\n", "", "tls.cert: missing; without a certificate"},
+		{"plain listener", "  cert: /etc/medvault/tls.crt\n  key: /etc/medvault/tls.key\n", "", "tls.cert: listen on 0.0.0.0:8443 without TLS"},
 		{"half a certificate", "  key: /etc/medvault/tls.key\n", "", "tls.key: missing"},
-		{"plain http to transit", "address: https://transit.east", "address: http://transit.east", "keys.services[1].address: found http to transit.east"},
+		{"plain http to transit", "address: https://transit.east", "address: http://transit.east", "keys.services[1].address: plain http to transit.east"},
 		{"plain http to s3", "endpoint: https://s3.east", "endpoint: http://s3.east", "regions[1].endpoint: endpoint: plain http"},
-		{"plain http issuer", "issuer: https://login", "issuer: http://login", "identity.issuer: found http to login"},
-		{"plain http public", "publicURL: https:", "publicURL: http:", "publicURL: found http to vault"},
+		{"plain http issuer", "issuer: https://login", "issuer: http://login", "identity.issuer: plain http to login"},
+		{"plain http public", "publicURL: https:", "publicURL: http:", "publicURL: plain http to vault"},
 		{"sslmode disable", "sslmode=verify-full\n", "sslmode=disable\n", "catalog.dsn: found sslmode=disable, want sslmode=verify-full"},
 		{"sslmode require verifies nothing", "sslmode=verify-full\n", "sslmode=require\n", "catalog.dsn: found sslmode=require"},
 		{"sslmode absent", "?sslmode=verify-full\n", "\n", "catalog.dsn: found sslmode=, want"},
@@ -67,6 +67,8 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"insecure keys in the open", "driver: transit # or", "driver: insecure # or", "keys.services[0].driver: insecure keeps the keys in a plain file"},
 		{"key of another driver", "path: /srv/medvault/cn-archive", "path: /srv/a\n    bucket: b", "regions[2].bucket: only minio and aws reads this"},
 		{"relative spool", "spool: /var/lib", "spool: var/lib", `spool: found "var/lib/medvault/spool", want an absolute path`},
+		{"country", "  country: CN", "  country: China", `identity.country: found "China", want an ISO 3166-1 code`},
+		{"clock skew", "clockSkew: 30s", "clockSkew: 1h", "identity.clockSkew: found 1h0m0s, want up to 5m"},
 		{"role", "physician: clinician", "physician: doctor", `identity.roles.physician: found "doctor", want one of radiology, clinician`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

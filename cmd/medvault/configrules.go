@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"medvault/storage"
+	"medvault/api/transport"
+	"medvault/storage/s3"
 	"medvault/vault/record"
 )
 
@@ -113,23 +115,25 @@ func (c *Config) check() []error {
 }
 
 func (c *Config) checkListener(found *checks) {
-	host, port, err := net.SplitHostPort(c.Listen)
-	if number, numberErr := strconv.Atoi(port); err != nil || numberErr != nil || number < 0 || number > 65535 {
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || !isPort(port) {
 		found.add("listen", "found %q, want HOST:PORT", c.Listen)
 	}
 	if found.required("publicURL", c.PublicURL) {
-		found.addIf("publicURL", checkURL(c.PublicURL))
+		found.addIf("publicURL", transport.CheckURL(c.PublicURL))
 	}
-	found.oneOf("tls.profile", c.TLS.Profile, "aes256", "modern")
-	switch {
-	case c.TLS.Cert == "" && c.TLS.Key == "":
-		if err == nil && !isLoopback(host) {
-			found.add("tls.cert", "missing; without a certificate the listener speaks plain HTTP, which is allowed on loopback only, and %q is not", host)
-		}
-	default:
-		found.absolute("tls.cert", c.TLS.Cert)
-		found.absolute("tls.key", c.TLS.Key)
+	_, err := transport.ParseProfile(c.TLS.Profile)
+	found.addIf("tls.profile", err)
+	if c.TLS.Cert == "" && c.TLS.Key == "" {
+		found.addIf("tls.cert", transport.CheckListen(c.Listen, false))
+		return
 	}
+	found.absolute("tls.cert", c.TLS.Cert)
+	found.absolute("tls.key", c.TLS.Key)
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 func (c *Config) checkKeys(found *checks) map[string]bool {
@@ -148,7 +152,7 @@ func (c *Config) checkKeys(found *checks) map[string]bool {
 		}
 		if s.Driver == "insecure" {
 			found.absolute(at+".file", s.File)
-			if host, _, err := net.SplitHostPort(c.Listen); err == nil && !isLoopback(host) {
+			if host, _, err := net.SplitHostPort(c.Listen); err == nil && !transport.Loopback(host) {
 				found.add(at+".driver", "insecure keeps the keys in a plain file: allowed only when listen is a loopback address")
 			}
 			onlyFor(found, at, "transit", map[string]string{
@@ -157,7 +161,7 @@ func (c *Config) checkKeys(found *checks) map[string]bool {
 			continue
 		}
 		if found.required(at+".address", s.Address) {
-			found.addIf(at+".address", checkURL(s.Address))
+			found.addIf(at+".address", transport.CheckURL(s.Address))
 		}
 		found.secret(at+".approle.roleIDFile", s.AppRole.RoleIDFile)
 		found.secret(at+".approle.secretIDFile", s.AppRole.SecretIDFile)
@@ -214,11 +218,11 @@ func (r RegionConfig) places() map[string]string {
 }
 
 func (r RegionConfig) check(found *checks, at string) {
-	s3 := map[string]string{"endpoint": r.Endpoint, "bucket": r.Bucket, "keysBucket": r.KeysBucket,
+	inS3 := map[string]string{"endpoint": r.Endpoint, "bucket": r.Bucket, "keysBucket": r.KeysBucket,
 		"region": r.Region, "accessKeyFile": string(r.AccessKeyFile), "secretKeyFile": string(r.SecretKeyFile)}
 	if r.Driver == "dir" {
 		found.absolute(at+".path", r.Path)
-		onlyFor(found, at, "minio and aws", s3)
+		onlyFor(found, at, "minio and aws", inS3)
 		return
 	}
 	onlyFor(found, at, "dir", map[string]string{"path": r.Path})
@@ -228,7 +232,7 @@ func (r RegionConfig) check(found *checks, at string) {
 		found.add(at+".keysBucket", "is the same as bucket; wraps must lie in a bucket that is never versioned or locked")
 	}
 	if r.Endpoint != "" {
-		_, err := storage.ParseEndpoint(r.Endpoint, r.InsecurePlaintext)
+		_, err := s3.ParseEndpoint(r.Endpoint, r.InsecurePlaintext)
 		found.addIf(at+".endpoint", err)
 	}
 	switch r.Driver {
@@ -248,7 +252,7 @@ func (r RegionConfig) check(found *checks, at string) {
 
 func (c *Config) checkIdentity(found *checks) {
 	if found.required("identity.issuer", c.Identity.Issuer) {
-		found.addIf("identity.issuer", checkURL(c.Identity.Issuer))
+		found.addIf("identity.issuer", transport.CheckURL(c.Identity.Issuer))
 	}
 	found.required("identity.audience", c.Identity.Audience)
 	if c.Identity.CAFile != "" {
@@ -261,18 +265,11 @@ func (c *Config) checkIdentity(found *checks) {
 		}
 		found.oneOf("identity.roles."+value, c.Identity.Roles[value], roles...)
 	}
-	if len(c.Identity.Institutions) == 0 {
-		found.add("identity.institutions", "missing; without one, a document that names no Issuer of Patient ID has none")
+	if c.Identity.Country != "" {
+		found.country("identity.country", c.Identity.Country)
 	}
-	names := make(map[string]bool)
-	for i, in := range c.Identity.Institutions {
-		at := fmt.Sprintf("identity.institutions[%d]", i)
-		if found.required(at+".name", in.Name) && names[in.Name] {
-			found.add(at+".name", "%q is used twice", in.Name)
-		}
-		names[in.Name] = true
-		found.required(at+".patientIssuer", in.PatientIssuer)
-		found.country(at+".country", in.Country)
+	if skew := c.Identity.ClockSkew; skew < 0 || skew > 5*time.Minute {
+		found.add("identity.clockSkew", "found %s, want up to 5m", skew)
 	}
 }
 
@@ -283,19 +280,6 @@ func onlyFor(found *checks, at, driver string, values map[string]string) {
 			found.add(at+"."+key, "only %s reads this; remove it", driver)
 		}
 	}
-}
-
-// checkURL accepts https, and http to this machine. It does not quote the URL,
-// which may hold credentials.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("want https://HOST[:PORT][/PATH] without credentials or query")
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	}
-	return fmt.Errorf("found %s to %s, want https (plain http is allowed to loopback only)", u.Scheme, u.Hostname())
 }
 
 // checkDSN refuses connections to PostgreSQL that do not verify the server, except
@@ -328,15 +312,10 @@ func checkDSN(dsn string) error {
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			name = h
 		}
-		local = local && isLoopback(name)
+		local = local && transport.Loopback(name)
 	}
 	if mode := query.Get("sslmode"); !local && mode != "verify-full" {
 		return fmt.Errorf("found sslmode=%s, want sslmode=verify-full: the server is not on this machine", mode)
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
