@@ -19,9 +19,13 @@ import (
 
 var _ audit.Tree = (*Catalog)(nil)
 
-// AppendLeaf writes a leaf into the pending list with this transaction; the
-// sequencer appends it to the tree within a moment.
+// AppendLeaf writes an encoded leaf into the pending list with this transaction; the
+// sequencer appends it to the tree within a moment. What does not parse as a leaf is
+// refused, because it could never be taken out of the log again.
 func (t *Tx) AppendLeaf(ctx context.Context, data []byte) error {
+	if _, err := audit.ParseLeaf(data); err != nil {
+		return attempt(err, "append leaf")
+	}
 	err := t.q.InsertPending(ctx, query.InsertPendingParams{ID: t.c.pendingOrder.next(), Data: data})
 	return attempt(err, "append leaf")
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"medvault/vault/audit"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 )
@@ -69,8 +70,9 @@ func TestPendingLeavesKeepTheirOrder(t *testing.T) {
 		for i := range 30 {
 			update(t, c, func(ctx context.Context, tx *catalog.Tx) error {
 				for j := range 3 {
-					want = append(want, fmt.Sprintf("%d.%d", i, j))
-					if err := tx.AppendLeaf(ctx, []byte(want[len(want)-1])); err != nil {
+					leaf := encodedLeaf(t, fmt.Sprintf("%d.%d", i, j))
+					want = append(want, string(leaf))
+					if err := tx.AppendLeaf(ctx, leaf); err != nil {
 						return err
 					}
 				}
@@ -94,6 +96,26 @@ func TestPendingLeavesKeepTheirOrder(t *testing.T) {
 	})
 }
 
+func TestWhatIsNoLeafIsRefused(t *testing.T) {
+	c := sqliteDatabase(t).open(t)
+	err := c.Update(t.Context(), func(tx *catalog.Tx) error { return tx.AppendLeaf(t.Context(), []byte(`{"name":"x"}`)) })
+	if err == nil {
+		t.Error("it is pending now, for good")
+	}
+}
+
+func encodedLeaf(t testing.TB, actor string) []byte {
+	t.Helper()
+	leaf, err := audit.Leaf{Time: start, Actor: actor, Role: record.RoleRadiology, Purpose: record.PurposeTreat, Action: record.ActionStore,
+		Patient: token(1), Object: record.NewObjectID(), Decision: audit.Allow, Policies: []string{"radiology-stores"},
+		Commit: &audit.Commit{Kind: record.KindDICOM, Size: 526336, Generation: 1, Seal: "000102030405060708090a0b0c0d0e0f",
+			Regions: []string{"cn-north", "cn-east", "cn-south"}}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
 func BenchmarkStore(b *testing.B) {
 	// What the last transaction of a store does: one document with the terms of its
 	// patient, study and series, one leaf, three placements, one job.
@@ -106,7 +128,7 @@ func BenchmarkStore(b *testing.B) {
 		terms = append(terms, catalog.Term{Level: catalog.LevelStudy, Value: fmt.Sprintf("study-term-%026d", i)})
 	}
 	terms = append(terms, catalog.Term{Level: catalog.LevelSeries, Value: "modality"}, catalog.Term{Level: catalog.LevelInstance, Value: "class"})
-	leaf := make([]byte, 600)
+	leaf := encodedLeaf(b, "modality-1")
 	n := 0
 	for b.Loop() {
 		n++
