@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -15,24 +16,30 @@ import (
 // for services that keep no checksum.
 const MetaSHA256 = "sha256"
 
-// NewTransport is the HTTP transport of a region: no compression, and bounds on
-// what a dead peer could hold up. The environment's proxy is used.
+// NewTransport is the HTTP transport of a region; config nil is the system's roots.
 func NewTransport(config *tls.Config) *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: time.Minute,
-		ExpectContinueTimeout: time.Second,
-		IdleConnTimeout:       time.Minute,
-		MaxIdleConns:          256,
-		MaxIdleConnsPerHost:   64,
-		DisableCompression:    true, // sealed bytes do not shrink, and a decoded body hides its length
-		ForceAttemptHTTP2:     true,
-		WriteBufferSize:       64 << 10,
-		ReadBufferSize:        64 << 10,
+	t := &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		DialContext:     (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig: config,
 	}
+	Tune(t)
+	return t
+}
+
+// Tune gives t no compression, connections enough for many readers, and bounds on
+// what a dead peer could hold up.
+func Tune(t *http.Transport) {
+	t.TLSHandshakeTimeout = 5 * time.Second
+	t.ResponseHeaderTimeout = time.Minute
+	t.ExpectContinueTimeout = time.Second
+	t.IdleConnTimeout = time.Minute
+	t.MaxIdleConns = 256
+	t.MaxIdleConnsPerHost = 64
+	t.DisableCompression = true // sealed bytes do not shrink, and a decoded body hides its length
+	t.ForceAttemptHTTP2 = true
+	t.WriteBufferSize = 64 << 10
+	t.ReadBufferSize = 64 << 10
 }
 
 // CheckSecret refuses what the FIPS module would panic on: signing needs an HMAC
@@ -84,3 +91,6 @@ func RangeStart(contentRange string) (int64, error) {
 	}
 	return start, nil
 }
+
+// ETag strips the quotes a header or a listing has around it.
+func ETag(quoted string) string { return strings.Trim(quoted, `"`) }
