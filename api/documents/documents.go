@@ -52,6 +52,7 @@ type Created struct {
 
 // create stores the document of one form: 201, or 200 when it was here already.
 func (f *face) create(c *gin.Context) {
+	c.Request.Body = unended(c.Request.Body)
 	parts, err := c.Request.MultipartReader()
 	if err != nil {
 		answer.Error(c, record.Refuse(record.ErrInvalid, "not-a-form", "send multipart/form-data with the fields file and patientId"))
@@ -76,6 +77,19 @@ func (f *face) create(c *gin.Context) {
 	}
 	c.Header("Location", strings.TrimRight(c.Request.URL.Path, "/")+"/"+string(receipt.ID))
 	answer.JSON(c, status, Created{ID: receipt.ID, Patient: receipt.Patient, Present: receipt.Present})
+}
+
+// unended makes the end of a body an error. multipart.Reader stops at the closing
+// boundary and reads no further; a form that was cut among the headers of a part it
+// would otherwise take for a whole one. The line break is for closing boundaries
+// without.
+func unended(body io.ReadCloser) io.ReadCloser {
+	end, w := io.Pipe()
+	w.CloseWithError(io.ErrUnexpectedEOF)
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(body, strings.NewReader("\r\n"), end), body}
 }
 
 // get streams a document in the view the actor may see.

@@ -162,7 +162,7 @@ func fields() []string { return []string{"patientId", "issuer", "category", "tit
 // next is the next part of the form, checked by name; io.EOF after the closing
 // boundary, and only there.
 func (f *form) next() (*multipart.Part, error) {
-	p, err := f.parts.NextPart()
+	p, err := f.parts.NextRawPart()
 	if err == io.EOF {
 		return nil, io.EOF
 	}

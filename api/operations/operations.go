@@ -3,6 +3,7 @@
 package operations
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -74,12 +75,12 @@ type Progress struct {
 }
 
 func (f *face) verify(c *gin.Context) {
-	body := NewVerification{Level: "list"}
+	var body NewVerification
 	if err := decode(c.Request.Body, &body); err != nil {
 		answer.Error(c, err)
 		return
 	}
-	options := vault.VerifyOptions{Level: body.Level, Region: body.Region}
+	options := vault.VerifyOptions{Level: cmp.Or(body.Level, "list"), Region: body.Region}
 	if strings.Contains(c.GetHeader("Accept"), "application/x-ndjson") {
 		f.verifyAloud(c, options)
 		return

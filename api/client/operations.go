@@ -1,0 +1,95 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"medvault/vault"
+	"medvault/vault/record"
+)
+
+func careTeam(p record.PatientToken) string {
+	return "/api/v1/patients/" + url.PathEscape(string(p)) + "/care-team"
+}
+
+// AddCare states that a clinician treats a patient from now until then (zero: open).
+func (c *Client) AddCare(ctx context.Context, p record.PatientToken, clinician string, until time.Time) (vault.Care, error) {
+	body := map[string]any{"clinician": clinician}
+	if !until.IsZero() {
+		body["until"] = until
+	}
+	var care vault.Care
+	err := c.call(ctx, http.MethodPost, careTeam(p), body, &care)
+	return care, err
+}
+
+// EndCare ends a care relationship now.
+func (c *Client) EndCare(ctx context.Context, p record.PatientToken, id record.ObjectID) error {
+	return c.call(ctx, http.MethodDelete, careTeam(p)+"/"+url.PathEscape(string(id)), nil, nil)
+}
+
+// ListCare lists a patient's care relationships, ended ones included.
+func (c *Client) ListCare(ctx context.Context, p record.PatientToken) ([]vault.Care, error) {
+	var answer struct{ CareTeam []vault.Care }
+	err := c.call(ctx, http.MethodGet, careTeam(p), nil, &answer)
+	return answer.CareTeam, err
+}
+
+// Regions tells the state of every region.
+func (c *Client) Regions(ctx context.Context) ([]vault.RegionStatus, error) {
+	var answer struct{ Regions []vault.RegionStatus }
+	err := c.call(ctx, http.MethodGet, "/api/v1/regions", nil, &answer)
+	return answer.Regions, err
+}
+
+// AuditVerify has the vault check its log.
+func (c *Client) AuditVerify(ctx context.Context) (vault.AuditReport, error) {
+	var report vault.AuditReport
+	err := c.call(ctx, http.MethodGet, "/api/v1/audit/verify", nil, &report)
+	return report, err
+}
+
+// Verify has the vault compare its regions with what they must hold. progress (nil:
+// none) is called from this goroutine. Findings are no error.
+func (c *Client) Verify(ctx context.Context, o vault.VerifyOptions, progress func(done, total int64)) (vault.Report, error) {
+	const path = "/api/v1/verifications"
+	body, err := json.Marshal(map[string]string{"level": o.Level, "region": o.Region})
+	if err != nil {
+		return vault.Report{}, err
+	}
+	resp, err := c.do(ctx, http.MethodPost, path, http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/x-ndjson"},
+	}, bytes.NewReader(body))
+	if err != nil {
+		return vault.Report{}, err
+	}
+	defer finish(resp)
+	lines := json.NewDecoder(resp.Body)
+	for {
+		var line struct {
+			Done, Total int64
+			Report      *vault.Report
+			Error       *struct{ Code, Message, RequestID string }
+		}
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return vault.Report{}, fmt.Errorf("POST %s: the answer was cut before its report", path)
+		case err != nil:
+			return vault.Report{}, fmt.Errorf("POST %s: read the answer: %w", path, err)
+		case line.Error != nil:
+			return vault.Report{}, &Error{Status: http.StatusInternalServerError, Code: line.Error.Code, Message: line.Error.Message, RequestID: line.Error.RequestID}
+		case line.Report != nil:
+			return *line.Report, nil
+		}
+		if progress != nil {
+			progress(line.Done, line.Total)
+		}
+	}
+}
