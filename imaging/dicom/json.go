@@ -16,8 +16,8 @@ import (
 const inlineBinary = 4 << 10
 
 // Describe reads a document up to its Pixel Data and returns the attributes as
-// DICOM JSON; see Attributes for the form and Scrubber for the contract.
-func Describe(r io.Reader) (json.RawMessage, error) {
+// DICOM JSON; see Attributes for the form.
+func (Scrubber) Describe(r io.Reader) (json.RawMessage, error) {
 	s := Split(r)
 	segment, err := s.Next()
 	if err != nil {
@@ -191,11 +191,8 @@ func (a *Attributes) meaning(e *Element) (vr VR, big bool) {
 	if !vr.known() || vr == SQ {
 		vr = UN
 	}
-	if e.Tag == tagPixelData && e.Flags&Implicit != 0 {
-		vr = OW // PS3.5 A.1
-	}
-	if vr == US && (e.Flags&Implicit != 0 || e.VR == UN) && a.signed && eitherSign(e.Tag) {
-		vr = SS
+	if e.Flags&Implicit != 0 || e.VR == UN {
+		vr = implied(e.Tag, vr, a.signed)
 	}
 	return vr, big
 }

@@ -26,7 +26,7 @@ type attribute struct {
 
 func describe(t *testing.T, data []byte) map[string]json.RawMessage {
 	t.Helper()
-	raw, err := dicom.Describe(bytes.NewReader(data))
+	raw, err := dicom.New().Describe(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestDescribeSortsAndKeepsTheFirstOfTwo(t *testing.T) {
 		"\x08\x00\x60\x00CS\x02\x00CT",
 		"\x08\x00\x60\x00CS\x02\x00MR",
 	)
-	got, err := dicom.Describe(bytes.NewReader(raw))
+	got, err := dicom.New().Describe(bytes.NewReader(raw))
 	want := `{"00080060":{"vr":"CS","Value":["CT"]},"00100020":{"vr":"LO","Value":["LATE"]}}`
 	if err != nil || string(got) != want {
 		t.Errorf("Describe = %s, %v; want %s", got, err, want)
@@ -144,7 +144,7 @@ func TestDescribeWhatDoesNotFitItsVR(t *testing.T) {
 		"64-bit": {"\x72\x00\x83\x00UV\x00\x00\x10\x00\x00\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x07\x00\x00\x00\x00\x00\x00\x00",
 			`{"00720083":{"vr":"UV","Value":["18446744073709551615",7]}}`},
 	} {
-		got, err := dicom.Describe(bytes.NewReader(part10(c.element)))
+		got, err := dicom.New().Describe(bytes.NewReader(part10(c.element)))
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: Describe = %s, %v; want %s", name, got, err, c.want)
 		}
@@ -155,7 +155,7 @@ func TestDescribeWhatDoesNotFitItsVR(t *testing.T) {
 func TestDescribeCharsetOfItems(t *testing.T) {
 	item := "\x08\x00\x05\x00CS\x0a\x00ISO_IR 144\x08\x00\x04\x01LO\x02\x00\xBB\x20"
 	sequence := "\xfe\xff\x00\xe0" + string(rune(len(item))) + "\x00\x00\x00" + item
-	got, err := dicom.Describe(bytes.NewReader(part10(
+	got, err := dicom.New().Describe(bytes.NewReader(part10(
 		"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100",
 		"\x08\x00\x32\x10SQ\x00\x00"+string(rune(len(sequence)))+"\x00\x00\x00"+sequence,
 		"\x08\x00\x3e\x10LO\x02\x00\xFC\x20",
@@ -193,7 +193,7 @@ func TestDescribeAgainstPydicom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := dicom.Describe(bytes.NewReader(data))
+		raw, err := dicom.New().Describe(bytes.NewReader(data))
 		if err != nil {
 			var refusal *imaging.Refusal
 			if !errors.As(err, &refusal) {
@@ -294,7 +294,7 @@ func FuzzDescribe(f *testing.F) {
 	f.Add(describable(imagingtest.BigEndian))
 	f.Add(imagingtest.CT(imagingtest.NewPatient(2), imagingtest.Options{Rows: 8, Columns: 8, UndefinedLengths: true, Charset: `\ISO 2022 IR 87`}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		raw, err := dicom.Describe(bytes.NewReader(data))
+		raw, err := dicom.New().Describe(bytes.NewReader(data))
 		if err != nil {
 			return
 		}
@@ -308,7 +308,7 @@ func BenchmarkDescribe(b *testing.B) {
 	data := imagingtest.CT(imagingtest.NewPatient(1), imagingtest.Options{})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := dicom.Describe(bytes.NewReader(data)); err != nil {
+		if _, err := dicom.New().Describe(bytes.NewReader(data)); err != nil {
 			b.Fatal(err)
 		}
 	}
