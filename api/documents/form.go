@@ -87,7 +87,7 @@ func (f *form) file(p *multipart.Part, hold int) (*upload, error) {
 }
 
 // take reads up to about max bytes, in blocks so that nothing is copied to grow;
-// whole says that r has ended.
+// whole says that that was all of r.
 func take(r io.Reader, max int) (held [][]byte, whole bool, err error) {
 	for size := 0; size <= max; {
 		block, filled := make([]byte, min(1<<20, max+1)), 0
@@ -98,7 +98,7 @@ func take(r io.Reader, max int) (held [][]byte, whole bool, err error) {
 		}
 		held, size = append(held, block[:filled]), size+filled
 		if err == io.EOF {
-			return held, true, nil
+			return held, size <= max, nil
 		}
 		if err != nil {
 			return nil, false, err
