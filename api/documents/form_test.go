@@ -127,7 +127,7 @@ func TestRefusedAtTheDoor(t *testing.T) {
 		{"POST", "/documents", "application/json", strings.NewReader("{}"), 400},
 		{"POST", "/documents", "multipart/form-data", strings.NewReader("{}"), 400},
 		{"POST", "/documents", "multipart/form-data; boundary=b", strings.NewReader(form("patientId", "P")), 400},
-		{"POST", "/documents", "multipart/form-data; boundary=b", http.MaxBytesReader(nil, io.NopCloser(strings.NewReader(form("file", small))), 120), 413},
+		{"POST", "/documents", "multipart/form-data; boundary=b", http.MaxBytesReader(nil, io.NopCloser(strings.NewReader(form("file", large))), 200), 413},
 		{"GET", "/documents/..", "", nil, 404},
 		{"GET", "/documents/0123456789ABCDEF0123456789abcdef", "", nil, 404},
 		{"GET", "/documents/%2e%2e%2f0123456789abcdef0123456789abcd", "", nil, 404},
