@@ -143,12 +143,13 @@ func parseName(name string) []group {
 func parseWord(raw string) (w word) {
 	raw, w.star = strings.CutSuffix(raw, "*")
 	w.wrong = strings.ContainsAny(raw, "*?")
-	w.text = strings.Map(func(r rune) rune {
+	// Without the punctuation a letter and an accent may meet: normal form again.
+	w.text = norm.NFKC.String(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r) {
 			return r
 		}
 		return -1
-	}, raw)
+	}, raw))
 	return w
 }
 
@@ -181,7 +182,7 @@ func joined(words []word) string {
 	for _, w := range words {
 		b.WriteString(w.text)
 	}
-	return b.String()
+	return norm.NFKC.String(b.String())
 }
 
 // terms is a list in which each term is once.
