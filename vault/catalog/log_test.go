@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,4 +159,53 @@ func BenchmarkStore(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestTwoGatewaysMakeOneLog(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		signer, err := audit.NewSigner("medvault-test", make([]byte, 32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const each = 60
+		ctx, stop := context.WithCancel(t.Context())
+		var running, writing sync.WaitGroup
+		var last *audit.Sequencer
+		var tree *catalog.Catalog
+		for range 2 {
+			tree = db.open(t)
+			last, err = audit.NewSequencer(audit.SequencerConfig{Tree: tree, Signer: signer, Interval: 5 * time.Millisecond,
+				Report: func(err error) { t.Error(err) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, c := last, tree
+			running.Go(func() {
+				if err := s.Run(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			writing.Go(func() {
+				for i := range each {
+					leaf := encodedLeaf(t, fmt.Sprint(i))
+					if err := c.Update(t.Context(), func(tx *catalog.Tx) error { return tx.AppendLeaf(t.Context(), leaf) }); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		writing.Wait()
+		if err := last.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		stop()
+		running.Wait()
+		r, err := audit.Verify(t.Context(), tree, signer.Verifier())
+		if err != nil || !r.Intact || r.Size != 2*each || r.Pending != 0 {
+			t.Errorf("Verify = %+v, %v; want %d leaves, intact", r, err, 2*each)
+		}
+		if _, err := audit.ProveInclusion(t.Context(), tree, signer.Verifier(), each); err != nil {
+			t.Error(err)
+		}
+	})
 }
