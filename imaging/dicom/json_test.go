@@ -168,6 +168,27 @@ func TestDescribeCharsetOfItems(t *testing.T) {
 	}
 }
 
+// A name comes out the same whatever set and syntax it was written in.
+func TestDescribeNames(t *testing.T) {
+	p := imagingtest.NewPatient(6)
+	both := `{"vr":"PN","Value":[{"Alphabetic":"` + p.Latin() + `","Ideographic":"` + p.Chinese() + `"}]}`
+	latin := `{"vr":"PN","Value":[{"Alphabetic":"` + p.Latin() + `"}]}`
+	for charset, want := range map[string]string{
+		"ISO_IR 192": both, "GB18030": both, "GBK": both, `\ISO 2022 IR 87`: both, "ISO_IR 100": latin, "default": latin,
+	} {
+		for _, syntax := range []string{imagingtest.ExplicitLE, imagingtest.ImplicitLE, imagingtest.BigEndian} {
+			all := describe(t, imagingtest.CT(p, imagingtest.Options{Charset: charset, TransferSyntax: syntax, Rows: 8, Columns: 8}))
+			if got := string(all["00100010"]); got != want {
+				t.Errorf("%s, %s: name = %s; want %s", charset, syntax, got, want)
+			}
+			mother := string(all["00101060"])
+			if charset == "ISO_IR 100" && mother != `{"vr":"PN","Value":[{"Alphabetic":"`+p.MotherName+`"}]}` {
+				t.Errorf("%s, %s: mother's name = %s", charset, syntax, mother)
+			}
+		}
+	}
+}
+
 // TestDescribeAgainstPydicom compares every attribute of every real file.
 // Numbers may differ in the last of seven digits (pydicom widens 32-bit floats),
 // text in blanks at its ends, VRs where the header has none or says UN.

@@ -41,7 +41,6 @@ func Hostile(p Patient) []Bad {
 		{"no study uid", without(0x0020000D)},
 		{"no series uid", without(0x0020000E)},
 		{"no instance uid", without(0x00080018)},
-		{"no sop class", without(0x00080016)},
 		{"directory", Directory(p)},
 	}
 }
