@@ -74,8 +74,8 @@ func (e *Engine) Decide(r Request) Decision {
 	if r.Actor.ID == "" || r.Actor.Role == "" {
 		return Decision{Reason: ReasonNoIdentity}
 	}
-	a, err := e.ask(r)
-	if err != nil || a.request.Action == know() {
+	a := askOf(r)
+	if e.check(a) != nil || a.request.Action == know() {
 		return Decision{Reason: ReasonRequest}
 	}
 	allowed, policies, err := e.evaluate(e.all, a)
@@ -135,10 +135,9 @@ func (e *Engine) why(r Request, a ask, policies []string) string {
 	return ReasonRole
 }
 
-func (e *Engine) wouldPermit(r Request) bool {
-	a, err := e.ask(r)
-	return err == nil && e.permitted(a)
-}
+// wouldPermit asks the permits about a request that differs from a checked one in
+// values only.
+func (e *Engine) wouldPermit(r Request) bool { return e.permitted(askOf(r)) }
 
 func (e *Engine) permitted(a ask) bool {
 	ok, _, err := e.evaluate(e.permits, a)

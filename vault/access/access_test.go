@@ -93,49 +93,44 @@ func has(list, word string) bool { return word != "" && slices.Contains(strings.
 func TestEveryCellOfTheMatrix(t *testing.T) {
 	e := engine(t)
 	roles := append(record.Roles(), "", "janitor")
-	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat", "HMARKT"}
+	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat"}
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
 		"regions.list", "regions.verify", "regions.repair", "audit.read", "keys.manage", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
-	for _, state := range []string{"", "active", "frozen", "erased", "Active"} {
-		for bits := range 16 {
-			patients = append(patients, &access.Patient{Token: token, State: state,
-				Treats: bits&1 != 0, Research: bits&2 != 0, Residency: bits&4 == 0, Restricted: bits&8 != 0})
+	for bits := range 16 {
+		patients = append(patients, &access.Patient{Token: token, State: "active",
+			Treats: bits&1 != 0, Research: bits&2 != 0, Residency: bits&4 == 0, Restricted: bits&8 != 0})
+	}
+	for _, state := range []string{"", "frozen", "erased", "Active"} {
+		for _, near := range []bool{false, true} {
+			patients = append(patients, &access.Patient{Token: token, State: state, Treats: near, Research: near, Residency: true})
 		}
 	}
 	documents := []*access.Document{nil, {Kind: record.KindDICOM}, {Kind: record.KindDICOM, Held: "burned-in"}, {Kind: record.KindPDF}}
-	cells, allowed, wrong := 0, 0, 0
 	for _, role := range roles {
-		for _, purpose := range purposes {
-			for _, action := range actions {
-				for _, patient := range patients {
-					for _, document := range documents {
-						if document != nil && action != "document.read" {
-							continue // no other action looks at it
-						}
-						r := access.Request{Action: action, Now: noon, Patient: patient, Document: document, Origin: "http",
-							Actor: record.Actor{ID: "u1", Role: role, Purpose: purpose, Country: "CN"}}
-						want, view := expected(r)
-						got := e.Decide(r)
-						cells++
-						if got.Allow {
-							allowed++
-						}
-						if got.Allow != want || got.View != view || got.Allow != (got.Reason == "") {
-							if wrong++; wrong < 20 {
-								t.Errorf("%s for %q does %q to %s: allow %v view %q reason %q; want %v %q",
-									role, purpose, action, tell(patient, document), got.Allow, got.View, got.Reason, want, view)
+		t.Run("role "+string(role), func(t *testing.T) {
+			t.Parallel() // one engine serves all requests at once
+			for _, purpose := range purposes {
+				for _, action := range actions {
+					for _, patient := range patients {
+						for _, document := range documents {
+							if document != nil && (action != "document.read" || patient == nil || patient.State != "active") {
+								continue // nothing else looks at it
+							}
+							r := access.Request{Action: action, Now: noon, Patient: patient, Document: document, Origin: "http",
+								Actor: record.Actor{ID: "u1", Role: role, Purpose: purpose, Country: "CN"}}
+							want, view := expected(r)
+							got := e.Decide(r)
+							if got.Allow != want || got.View != view || got.Allow != (got.Reason == "") {
+								t.Errorf("%q does %q to %s: allow %v view %q reason %q; want %v %q",
+									purpose, action, tell(patient, document), got.Allow, got.View, got.Reason, want, view)
 							}
 						}
 					}
 				}
 			}
-		}
+		})
 	}
-	if wrong >= 20 {
-		t.Errorf("%d cells differ", wrong)
-	}
-	t.Logf("%d cells, %d allowed", cells, allowed)
 }
 
 func tell(p *access.Patient, d *access.Document) string {

@@ -143,9 +143,17 @@ type ask struct {
 
 func know() cedar.EntityUID { return cedar.NewEntityUID("Action", "patient.know") }
 
-// ask translates r and checks it against the schema: a policy that names an absent
-// attribute is skipped by Cedar, a forbid too, so nothing may be absent.
-func (e *Engine) ask(r Request) (ask, error) {
+// check holds a against the schema: a policy that names an absent attribute is
+// skipped by Cedar, a forbid too, so nothing may be absent.
+func (e *Engine) check(a ask) error {
+	if err := e.validator.Request(a.request); err != nil {
+		return err
+	}
+	return e.validator.Entities(a.entities)
+}
+
+// askOf translates r.
+func askOf(r Request) ask {
 	person := cedar.NewEntityUID("Person", cedar.String(r.Actor.ID))
 	resource := cedar.NewEntityUID("House", "house")
 	entities := cedar.EntityMap{
@@ -178,7 +186,7 @@ func (e *Engine) ask(r Request) (ask, error) {
 		about["held"] = cedar.String(r.Document.Held)
 		about["kind"] = cedar.String(r.Document.Kind.String())
 	}
-	a := ask{
+	return ask{
 		request: cedar.Request{
 			Principal: person,
 			Action:    cedar.NewEntityUID("Action", cedar.String(r.Action)),
@@ -187,10 +195,6 @@ func (e *Engine) ask(r Request) (ask, error) {
 		},
 		entities: entities,
 	}
-	if err := e.validator.Request(a.request); err != nil {
-		return a, err
-	}
-	return a, e.validator.Entities(a.entities)
 }
 
 // evaluate returns the ids that decided, in the order of the files. Any policy that
