@@ -277,13 +277,11 @@ func TestFooterEdits(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range genuine {
-		for bit := range 8 {
-			footer := bytes.Clone(genuine)
-			footer[i] ^= 1 << bit
-			_, err := envelope.Open(footer, fetcher(object, nil), header, both)
-			if !errors.Is(err, envelope.ErrTampered) && !errors.Is(err, envelope.ErrWrongKey) {
-				t.Errorf("Open with bit %d of footer byte %d flipped = %v; want ErrTampered or ErrWrongKey", bit, i, err)
-			}
+		footer := bytes.Clone(genuine)
+		footer[i] ^= 1 << (i % 8)
+		_, err := envelope.Open(footer, fetcher(object, nil), header, both)
+		if !errors.Is(err, envelope.ErrTampered) && !errors.Is(err, envelope.ErrWrongKey) {
+			t.Errorf("Open with footer byte %d changed = %v; want ErrTampered or ErrWrongKey", i, err)
 		}
 	}
 	for n := range genuine {
@@ -304,30 +302,28 @@ func TestPartNamesExchangedInTheFooter(t *testing.T) {
 	refused(t, "open with a part renamed", err, envelope.ErrTampered, "footer")
 }
 
-func TestEveryBitOfASmallObject(t *testing.T) {
+func TestEveryByteOfASmallObject(t *testing.T) {
 	plain := map[string][]byte{envelope.Content: text(30), envelope.Identity: text(20), envelope.Who: nil, envelope.Facts: text(10)}
 	object := seal(t, header, both, plain)
 	for i := range object {
-		for bit := range 8 {
-			flipped := bytes.Clone(object)
-			flipped[i] ^= 1 << bit
-			err := func() error {
-				o, err := open(flipped, header, both)
-				if err != nil {
-					return err
-				}
-				for name, want := range plain {
-					if got, err := readPart(o, name); err == nil && !bytes.Equal(got, want) {
-						t.Fatalf("bit %d of byte %d flipped: %s came back changed, without an error", bit, i, name)
-					} else if err != nil && len(got) > 0 {
-						t.Fatalf("bit %d of byte %d flipped: %s released %d bytes that were not authenticated", bit, i, name, len(got))
-					}
-				}
-				return o.Verify(context.Background())
-			}()
-			if !errors.Is(err, envelope.ErrTampered) && !errors.Is(err, envelope.ErrWrongKey) && !errors.Is(err, envelope.ErrTruncated) {
-				t.Fatalf("bit %d of byte %d flipped: %v; want an error of this package", bit, i, err)
+		flipped := bytes.Clone(object)
+		flipped[i] ^= 1 << (i % 8)
+		err := func() error {
+			o, err := open(flipped, header, both)
+			if err != nil {
+				return err
 			}
+			for name, want := range plain {
+				if got, err := readPart(o, name); err == nil && !bytes.Equal(got, want) {
+					t.Fatalf("byte %d changed: %s came back changed, without an error", i, name)
+				} else if err != nil && len(got) > 0 {
+					t.Fatalf("byte %d changed: %s released %d bytes that were not authenticated", i, name, len(got))
+				}
+			}
+			return o.Verify(context.Background())
+		}()
+		if !errors.Is(err, envelope.ErrTampered) && !errors.Is(err, envelope.ErrWrongKey) && !errors.Is(err, envelope.ErrTruncated) {
+			t.Fatalf("byte %d changed: %v; want an error of this package", i, err)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -169,16 +170,68 @@ func TestEveryWayOfWritingAndReading(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := iotest.TestReader(onlyReader{r}, want); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		r, _ = o.Part(context.Background(), envelope.Content)
 		var copied bytes.Buffer
 		first := make([]byte, 100)
 		io.ReadFull(r, first)
 		if _, err := r.(io.WriterTo).WriteTo(&copied); err != nil || !bytes.Equal(append(first, copied.Bytes()...), want) {
 			t.Errorf("%s: Read then WriteTo gave %d bytes, %v", name, 100+copied.Len(), err)
 		}
+	}
+}
+
+func TestReaderKeepsItsContract(t *testing.T) {
+	want := text(chunk + 5)
+	o := mustOpen(t, seal(t, header, both, map[string][]byte{envelope.Content: want}))
+	r, err := o.Part(context.Background(), envelope.Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := iotest.TestReader(onlyReader{r}, want); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(r.Close(), r.Close()); err != nil {
+		t.Errorf("Close, twice = %v", err)
+	}
+	if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil || err == io.EOF {
+		t.Errorf("Read after Close = %d, %v; want an error", n, err)
+	}
+}
+
+func TestObjectIsReadConcurrently(t *testing.T) {
+	want := text(5 * chunk)
+	o := mustOpen(t, seal(t, header, both, map[string][]byte{envelope.Content: want}))
+	var wg sync.WaitGroup
+	for n := range int64(8) {
+		wg.Go(func() {
+			off := n * chunk / 2
+			r, err := o.Range(context.Background(), envelope.Content, off, chunk)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer r.Close()
+			if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want[off:off+chunk]) {
+				t.Errorf("Range(%d) = %d bytes, %v", off, len(got), err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestFetchFromFile(t *testing.T) {
+	want := text(chunk + 7)
+	object := bytes.NewReader(seal(t, header, both, map[string][]byte{envelope.Content: want}))
+	fetch := envelope.FetchFrom(object)
+	footer, err := envelope.ReadFooter(context.Background(), fetch, object.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := envelope.Open(footer, fetch, header, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readPart(o, envelope.Content); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read = %d bytes, %v", len(got), err)
 	}
 }
 
@@ -375,7 +428,7 @@ func (w *failingWriter) Write(b []byte) (int, error) {
 
 func TestFailedWriteIsReportedWhereverItHappens(t *testing.T) {
 	whole := len(seal(t, header, both, map[string][]byte{envelope.Content: text(chunk + 5), envelope.Facts: text(5)}))
-	for n := 0; n < whole; n += 97 {
+	for n := 0; n < whole; n += 997 {
 		w := &failingWriter{n}
 		err := func() error {
 			s, err := envelope.NewSealer(w, header, both)

@@ -13,6 +13,13 @@ import (
 // from, and going on from another region when one dies, lies below it.
 type Fetch func(ctx context.Context, offset, length int64) (io.ReadCloser, error)
 
+// FetchFrom fetches from a file, such as the spool. It leaves r open.
+func FetchFrom(r io.ReaderAt) Fetch {
+	return func(_ context.Context, offset, length int64) (io.ReadCloser, error) {
+		return io.NopCloser(io.NewSectionReader(r, offset, length)), nil
+	}
+}
+
 // overRead is more than the longest footer and tail, so one read gets both.
 const overRead = 4 << 10
 

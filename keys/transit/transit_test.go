@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -367,6 +370,27 @@ func TestUnavailable(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestOnlyTheNamedAuthorityIsTrusted(t *testing.T) {
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"data":{"latest_version":3,"min_decryption_version":2}}`)
+	}))
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes are meant to fail
+	front.StartTLS()
+	defer front.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := transit.Config{Name: "test", Address: front.URL, Auth: transit.Auth{Token: transit.Fixed("t")}, Timeout: 2 * time.Second}
+	if _, _, err := open(t, c).Version(t.Context(), keys.Content, "00"); !errors.Is(err, keys.ErrUnavailable) {
+		t.Errorf("with the system's authorities: %v; want ErrUnavailable", err)
+	}
+	c.CAFile = ca
+	if current, oldest, err := open(t, c).Version(t.Context(), keys.Content, "00"); err != nil || current != 3 || oldest != 2 {
+		t.Errorf("with the server's authority: %d, %d, %v; want 3, 2", current, oldest, err)
 	}
 }
 
