@@ -84,7 +84,8 @@ type RegionConfig struct {
 	Endpoint          string `yaml:"endpoint"` // minio: required; aws: default AWS's own
 	Bucket            string `yaml:"bucket"`
 	KeysBucket        string `yaml:"keysBucket"`
-	Region            string `yaml:"region"` // as the S3 service calls it; aws: required
+	Region            string `yaml:"region"`    // as the S3 service calls it; minio: default us-east-1; aws: required
+	PathStyle         bool   `yaml:"pathStyle"` // the bucket in the path instead of the host name
 	AccessKeyFile     Secret `yaml:"accessKeyFile"`
 	SecretKeyFile     Secret `yaml:"secretKeyFile"`
 	Path              string `yaml:"path"` // dir: the directory
@@ -245,6 +246,11 @@ func (c *Config) fillDefaults() {
 		c.Identity.Roles = make(map[string]string)
 		for _, role := range record.Roles() {
 			c.Identity.Roles[string(role)] = string(role)
+		}
+	}
+	for i := range c.Regions {
+		if r := &c.Regions[i]; r.Driver == "minio" {
+			r.Region = cmp.Or(r.Region, "us-east-1")
 		}
 	}
 	for i := range c.Keys.Services {
