@@ -67,8 +67,8 @@ func BenchmarkGet(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, buf); err != nil {
-			b.Fatal(err)
+		if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, buf); err != nil || n != instance {
+			b.Fatalf("read %d bytes, %v", n, err)
 		}
 		if err := r.Close(); err != nil {
 			b.Fatal(err)

@@ -86,7 +86,7 @@ func RangeStart(contentRange string) (int64, error) {
 		return 0, nil
 	}
 	var start, end int64
-	if _, err := fmt.Sscanf(contentRange, "bytes %d-%d/", &start, &end); err != nil {
+	if _, err := fmt.Sscanf(contentRange, "bytes %d-%d/", &start, &end); err != nil || start < 0 {
 		return 0, errors.New("content range: not understood")
 	}
 	return start, nil

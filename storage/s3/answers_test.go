@@ -1,0 +1,52 @@
+package s3_test
+
+import (
+	"errors"
+	"testing"
+
+	"medvault/storage"
+	"medvault/storage/s3"
+)
+
+// TestTranslate: what services answer, in the words of storage.Store.
+func TestTranslate(t *testing.T) {
+	for _, c := range []struct {
+		code   string
+		status int
+		want   error // nil is none of the known
+	}{
+		{"NoSuchKey", 404, storage.ErrNotExist},
+		{"NotFound", 404, storage.ErrNotExist},
+		{"", 404, storage.ErrNotExist},
+		{"NoSuchVersion", 404, storage.ErrNotExist},
+		{"NoSuchBucket", 404, nil},
+		{"PreconditionFailed", 412, s3.ErrPrecondition},
+		{"ConditionalRequestConflict", 409, s3.ErrConflict},
+		{"BucketAlreadyExists", 409, nil},
+		{"InvalidRange", 416, storage.ErrRange},
+		{"BadDigest", 400, storage.ErrCorrupt},
+		{"XAmzContentChecksumMismatch", 400, storage.ErrCorrupt},
+		{"NotImplemented", 501, s3.ErrUnsupported},
+		{"AccessDenied", 403, nil},
+		{"SlowDown", 503, nil},
+	} {
+		err := s3.Translate(c.code, c.status)
+		for _, known := range []error{storage.ErrNotExist, storage.ErrCorrupt, storage.ErrRange, storage.ErrExist, s3.ErrPrecondition, s3.ErrConflict, s3.ErrUnsupported} {
+			if got := errors.Is(err, known); got != (known == c.want) {
+				t.Errorf("Translate(%s, %d) = %v; is %v: %v", c.code, c.status, err, known, got)
+			}
+		}
+	}
+}
+
+func FuzzRangeStart(f *testing.F) {
+	for _, header := range []string{"", "bytes 0-0/1", "bytes 65536-131071/524295", "bytes */10", "bytes -1-5/9", "items 0-1/2"} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		start, err := s3.RangeStart(header)
+		if err == nil && start < 0 {
+			t.Errorf("RangeStart(%q) = %d", header, start)
+		}
+	})
+}
