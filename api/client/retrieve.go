@@ -101,21 +101,23 @@ type StudyInfo struct {
 	Instances   int      `json:"instances"`
 }
 
+// pageSize is how many studies are asked for at once.
+const pageSize = 500
+
 // Studies searches by DICOM keywords (see vault.Query) and returns all pages.
 func (c *Client) Studies(ctx context.Context, match map[string]string) ([]StudyInfo, error) {
-	query := url.Values{"includefield": {"StudyDescription"}}
+	query := url.Values{"includefield": {"StudyDescription"}, "limit": {strconv.Itoa(pageSize)}}
 	for keyword, value := range match {
 		query.Set(keyword, value)
 	}
 	var all []StudyInfo
-	for {
-		query.Set("offset", strconv.Itoa(len(all)))
+	for offset := 0; ; offset += pageSize {
+		query.Set("offset", strconv.Itoa(offset))
 		page, more, err := c.studies(ctx, query)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
-		if !more || len(page) == 0 {
+		if all = append(all, page...); !more {
 			return all, nil
 		}
 	}
@@ -128,8 +130,11 @@ func (c *Client) studies(ctx context.Context, query url.Values) (page []StudyInf
 		return nil, false, err
 	}
 	defer finish(resp)
+	for _, warning := range resp.Header.Values("Warning") {
+		more = more || strings.Contains(warning, "additional results")
+	}
 	if resp.StatusCode == http.StatusNoContent {
-		return nil, false, nil
+		return nil, more, nil
 	}
 	var results []dataset
 	if err := json.NewDecoder(resp.Body).Decode(&results); err != nil {
@@ -141,9 +146,6 @@ func (c *Client) studies(ctx context.Context, query url.Values) (page []StudyInf
 			BirthDate: d.text("00100030"), Date: d.text("00080020"), Description: d.text("00081030"),
 			Modalities: d.texts("00080061"), Series: count(d.text("00201206")), Instances: count(d.text("00201208")),
 		})
-	}
-	for _, warning := range resp.Header.Values("Warning") {
-		more = more || strings.Contains(warning, "additional results")
 	}
 	return page, more, nil
 }

@@ -108,23 +108,17 @@ func plausibleUID(s string) bool {
 	return true
 }
 
-// open asks the vault for what the path names. Something withheld and nothing given
-// is a refusal with its reason; nothing at all is absent.
+// open asks the vault for what the path names: at least one document.
 func (f *face) open(c *gin.Context) (*vault.Opened, error) {
 	ref, err := target(c)
 	if err != nil {
 		return nil, err
 	}
 	opened, err := f.vault.Open(c.Request.Context(), answer.Actor(c), ref)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(opened.Documents) > 0:
-		return opened, nil
-	case opened.Withheld > 0:
-		return nil, record.Refuse(record.ErrDenied, "held-for-review", "the view you may see is held until it has been reviewed")
+	if err == nil && len(opened.Documents) == 0 {
+		err = record.ErrNotFound
 	}
-	return nil, record.ErrNotFound
+	return opened, err
 }
 
 // capabilities describes the service in a line a service (PS3.18 8.9).

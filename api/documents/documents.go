@@ -106,10 +106,6 @@ func (f *face) get(c *gin.Context) {
 		return
 	}
 	if len(opened.Documents) == 0 {
-		if opened.Withheld > 0 {
-			answer.Error(c, record.Refuse(record.ErrDenied, "held-for-review", "the view you may see is held until it has been reviewed"))
-			return
-		}
 		answer.Error(c, record.ErrNotFound)
 		return
 	}
