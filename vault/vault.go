@@ -1,5 +1,137 @@
 // Package vault is the front door: every act on a patient's documents passes here.
 //
-// Two flows: Put stores (put.go) and Open returns (open.go). Everything else asks
-// about them (find.go), proves them (verify.go) or decides them (guard.go).
+// Two flows. Put (put.go) stores: the identity is taken out of a document, both
+// halves are sealed under that patient's keys, the sealed object is placed in the
+// permitted regions and recorded. Open (open.go) returns: what lies under a name is
+// found, the guard decides which view the actor gets, and the bytes come back from
+// the nearest healthy region. Everything else asks about documents (find.go), says
+// who treats whom (care.go), proves what the regions hold (verify.go), or keeps
+// promises made earlier (jobs.go). Every act passes the guard (guard.go).
 package vault
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"medvault/imaging"
+	"medvault/keys"
+	"medvault/keys/token"
+	"medvault/storage/replica"
+	"medvault/vault/access"
+	"medvault/vault/audit"
+	"medvault/vault/catalog"
+	"medvault/vault/consent"
+	"medvault/vault/record"
+)
+
+// Config is what a Vault is made of. Parts go in finished: the caller opens and
+// closes them, and closes them only after the Vault's Run has returned.
+type Config struct {
+	Catalog   *catalog.Catalog                 // required
+	Regions   *replica.Set                     // required
+	Services  map[string]keys.Wrapper          // required: key service by region name; regions may share one
+	Scrubbers map[record.Kind]imaging.Scrubber // required: one for each kind of document that is taken
+	Access    *access.Engine                   // required
+	Home      string                           // required: ISO 3166 code of the home jurisdiction
+	Spool     string                           // required: directory for ciphertext too large for memory
+	Quorum    func(permitted int) int          // how many regions must hold a document before it is acknowledged; default the majority, at least two where there are two
+	Consent   consent.Consents                 // who has consented to what; default nobody to anything
+	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
+	Workers   int                              // copies made at once; default 4
+	Poll      time.Duration                    // how often an idle worker looks for work; default 1 s
+	Log       *slog.Logger                     // default: discarded
+	Now       func() time.Time                 // default time.Now
+}
+
+// Vault is the front door. Build it with New; safe for concurrent use.
+type Vault struct {
+	cfg     Config
+	tokens  *token.Tokens
+	log     *audit.Sequencer
+	logKey  note.Verifier
+	deks    *dekCache
+	windows *windows
+	held    *placedWraps
+}
+
+// readWindow is how long one leaf stands for repeated reads of the same object by
+// the same actor for the same purpose in the same view.
+const readWindow = 15 * time.Minute
+
+// New checks the parts, loads the house keys (making them when both catalog and
+// regions are empty) and returns a vault that can decide, store and open. Run
+// keeps its promises in the background.
+func New(ctx context.Context, cfg Config) (*Vault, error) {
+	if cfg.Catalog == nil || cfg.Regions == nil || cfg.Access == nil || len(cfg.Scrubbers) == 0 || cfg.Home == "" || cfg.Spool == "" {
+		return nil, errors.New("vault: Catalog, Regions, Scrubbers, Access, Home and Spool are required")
+	}
+	for _, r := range cfg.Regions.Regions() {
+		if cfg.Services[r.Name] == nil {
+			return nil, fmt.Errorf("vault: region %s has no key service", r.Name)
+		}
+	}
+	if cfg.Quorum == nil {
+		cfg.Quorum = majority
+	}
+	if cfg.Consent == nil {
+		cfg.Consent = consent.Static{}
+	}
+	cfg.Workers = cmp.Or(cfg.Workers, 4)
+	cfg.Poll = cmp.Or(cfg.Poll, time.Second)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), held: new(placedWraps)}
+	house, err := v.loadHouse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if v.tokens, err = token.New(house[houseToken], house[houseIndex]); err != nil {
+		return nil, err
+	}
+	signer, err := audit.NewSigner("medvault", house[houseLog].Bytes())
+	if err != nil {
+		return nil, err
+	}
+	v.logKey = signer.Verifier()
+	v.log, err = audit.NewSequencer(audit.SequencerConfig{Tree: cfg.Catalog, Signer: signer, Now: cfg.Now,
+		Report: func(err error) { cfg.Log.Error("append to the log", "err", err) }})
+	return v, err
+}
+
+// majority of the permitted regions, at least two where there are two.
+func majority(permitted int) int { return min(permitted, max(2, permitted/2+1)) }
+
+// Run keeps the vault's promises until ctx ends: it appends pending leaves to the
+// log and makes the copies that uploads left to be made. It returns after its
+// workers have.
+func (v *Vault) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for range v.cfg.Workers {
+		wg.Go(func() { v.work(ctx) })
+	}
+	return v.log.Run(ctx)
+}
+
+// Ready is nil when the vault can store and open now; otherwise its error names
+// the regions and key services that are missing.
+func (v *Vault) Ready(ctx context.Context) error {
+	ready, missing := v.health(ctx)
+	if ready {
+		return nil
+	}
+	return record.Refuse(record.ErrUnavailable, "not-ready", "missing: "+missing)
+}

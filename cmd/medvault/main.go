@@ -60,6 +60,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newVerifyCommand(a),
 		newAuditCommand(a),
 		newInspectCommand(a),
+		newDevCommand(a),
+		newServeCommand(a),
 	)
 	return root
 }

@@ -84,9 +84,8 @@ func (s Search) columns() ([]string, error) {
 
 func (t *Tx) countFound(ctx context.Context, s Search, columns []string) (n int, err error) {
 	var b builder
-	b.add("SELECT COUNT(*) FROM (SELECT DISTINCT " + qualified("d", columns) + " FROM documents d WHERE ")
-	s.where(&b, t.c)
-	b.add(") AS hits")
+	s.beginHits(&b, columns, t.c)
+	b.add(") SELECT COUNT(*) FROM hits")
 	err = t.tx.QueryRowContext(ctx, b.text.String(), b.args...).Scan(&n)
 	return n, err
 }
@@ -96,8 +95,7 @@ func (t *Tx) countFound(ctx context.Context, s Search, columns []string) (n int,
 func (t *Tx) page(s Search, columns []string) *builder {
 	b := new(builder)
 	order := strings.Join(append(append([]string{}, columns[1:]...), columns[0]), ", ")
-	b.add("WITH hits AS (SELECT DISTINCT " + qualified("d", columns) + " FROM documents d WHERE ")
-	s.where(b, t.c)
+	s.beginHits(b, columns, t.c)
 	b.add(" ORDER BY "+order+" LIMIT ? OFFSET ?", limit32(s.Limit), s.Offset)
 	b.add(") SELECT a.patient, a.study, ")
 	series, instance := "''", "''"
@@ -130,6 +128,20 @@ func (t *Tx) page(s Search, columns []string) *builder {
 	return b
 }
 
+// beginHits begins a query: it writes the tables group0, group1, … of what has a
+// value of each group, and the table hits of all results up to its closing bracket.
+// Looking a long group up for every document instead would take minutes.
+func (s Search) beginHits(b *builder, columns []string, c *Catalog) {
+	b.add("WITH ")
+	for i, group := range s.AllOf {
+		b.add(fmt.Sprintf("group%d AS MATERIALIZED (SELECT DISTINCT t.patient, t.owner FROM terms t WHERE t.value IN ", i))
+		list(b, group)
+		b.add("), ")
+	}
+	b.add("hits AS (SELECT DISTINCT " + qualified("d", columns) + " FROM documents d WHERE ")
+	s.where(b, c)
+}
+
 // where writes the condition a document d must meet.
 func (s Search) where(b *builder, c *Catalog) {
 	b.add("d.study <> ''")
@@ -157,13 +169,12 @@ func (s Search) where(b *builder, c *Catalog) {
 		b.add(" AND d.patient IN (SELECT e.patient FROM cares e WHERE e.clinician = ? AND e.from_at <= ?"+
 			" AND (e.until_at = 0 OR e.until_at > ?) AND (e.ended_at = 0 OR e.ended_at > ?))", s.Caregiver, now, now, now)
 	}
-	for _, group := range s.AllOf {
-		// The first condition leads to few patients by index, the second decides.
-		b.add(" AND d.patient IN (SELECT v.patient FROM terms v WHERE v.value IN ")
-		list(b, group)
-		b.add(") AND EXISTS (SELECT 1 FROM terms t WHERE t.patient = d.patient AND t.owner IN ('', d.study, d.series, d.id) AND t.value IN ")
-		list(b, group)
-		b.add(")")
+	for i := range s.AllOf {
+		group := fmt.Sprintf(" IN (SELECT g.patient, g.owner FROM group%d g)", i)
+		// The first condition leads to few patients by index, the others decide.
+		b.add(fmt.Sprintf(" AND d.patient IN (SELECT g.patient FROM group%d g)", i))
+		b.add(" AND ((d.patient, '')" + group + " OR (d.patient, d.study)" + group +
+			" OR (d.patient, d.series)" + group + " OR (d.patient, d.id)" + group + ")")
 	}
 }
 

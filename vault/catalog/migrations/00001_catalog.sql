@@ -77,7 +77,7 @@ CREATE TABLE terms (
     value   TEXT NOT NULL,
     PRIMARY KEY (patient, owner, value)
 );
-CREATE INDEX terms_by_value ON terms (value, patient);
+CREATE INDEX terms_by_value ON terms (value, patient, owner);
 
 -- key sorts as a region lists its bucket, so that a comparison is a merge.
 CREATE TABLE placements (

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"medvault/api"
+	"medvault/api/identity"
+	"medvault/api/transport"
+)
+
+// gateway runs a vault behind a listener until ctx ends, then finishes what was
+// accepted, lets the workers return and closes the parts. ready is called once the
+// listener answers.
+func (h *house) gateway(ctx context.Context, cfg *Config, auth identity.Authenticator, log *slog.Logger, ready func() error) (err error) {
+	defer func() { err = errors.Join(err, h.close()) }()
+	server, listener, err := h.listen(cfg, auth, log)
+	if err != nil {
+		return err
+	}
+	// The vault's own work goes on until the last request has been answered.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	worked := make(chan error, 1)
+	go func() { worked <- h.vault.Run(work) }()
+	served := make(chan error, 1)
+	serving, unserve := context.WithCancel(ctx)
+	go func() { served <- server.Serve(serving, listener) }()
+
+	if err = ready(); err != nil {
+		unserve()
+	}
+	err = errors.Join(err, <-served)
+	unserve()
+	stop()
+	return errors.Join(err, <-worked)
+}
+
+func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logger) (*api.Server, net.Listener, error) {
+	var tlsConfig *tls.Config
+	if cfg.TLS.Cert != "" {
+		profile, err := transport.ParseProfile(cfg.TLS.Profile)
+		if err != nil {
+			return nil, nil, fmt.Errorf("tls.profile: %w", err)
+		}
+		certificate, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+		if err != nil {
+			return nil, nil, fmt.Errorf("tls.cert: %w", err)
+		}
+		tlsConfig = profile.Server(certificate)
+	}
+	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig, Grace: cfg.ShutdownGrace})
+	if err != nil {
+		return nil, nil, err
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen: %w", err)
+	}
+	return server, listener, nil
+}

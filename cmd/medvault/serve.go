@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"medvault/api/identity"
+	"medvault/api/transport"
+	"medvault/vault/record"
+)
+
+func newServeCommand(a *app) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "run a gateway for production",
+		Long: "Runs one gateway as the configuration says; scripts/deploy/config.example.yaml documents\n" +
+			"every key. Any number of gateways share one PostgreSQL. SIGINT or SIGTERM ends it after\n" +
+			"what it accepted is finished.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if path == "" {
+				return usageError{errors.New("serve needs --config FILE")}
+			}
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return usageError{err}
+			}
+			return serve(cmd.Context(), cfg, slog.New(slog.NewJSONHandler(a.stderr, nil)))
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "the configuration file")
+	return cmd
+}
+
+func serve(ctx context.Context, cfg *Config, log *slog.Logger) error {
+	auth, err := openID(ctx, cfg.Identity)
+	if err != nil {
+		return err
+	}
+	h, err := build(ctx, cfg, log, nobody)
+	if err != nil {
+		return err
+	}
+	return h.gateway(ctx, cfg, auth, log, func() error {
+		log.Info("ready", "listen", cfg.Listen, "url", cfg.PublicURL)
+		return nil
+	})
+}
+
+// nobody treats new patients on their own: care relationships are made on purpose.
+const nobody = ""
+
+// openID believes the tokens of the configured issuer.
+func openID(ctx context.Context, c IdentityConfig) (*identity.OIDC, error) {
+	var roots *x509.CertPool // nil: the system's
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("identity.caFile: %w", err)
+		}
+		roots = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("identity.caFile: %s holds no certificate", c.CAFile)
+		}
+	}
+	roles := make(map[string]record.Role)
+	for value, role := range c.Roles {
+		roles[value] = record.Role(role)
+	}
+	return identity.NewOIDC(ctx, identity.OIDCConfig{
+		Issuer: c.Issuer, Audience: c.Audience, Roles: roles, Skew: c.ClockSkew,
+		Institution: c.Institution, PatientIssuer: c.PatientIssuer, Country: c.Country,
+		Claims: identity.Claims{Role: c.RoleClaim, Institution: c.InstitutionClaim, PatientIssuer: c.PatientIssuerClaim,
+			Country: c.CountryClaim, Purpose: c.PurposeClaim},
+		Client: transport.AES256.HTTPClient(roots),
+	})
+}

@@ -1,0 +1,182 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"medvault/vault/access"
+	"medvault/vault/audit"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+)
+
+// Care is one care relationship: a record, sealed and replicated like a document.
+type Care struct {
+	ID        record.ObjectID     `json:"id"`
+	Patient   record.PatientToken `json:"patient"`
+	Clinician string              `json:"clinician"`
+	From      time.Time           `json:"from"`
+	Until     *time.Time          `json:"until,omitempty"`
+	Ended     *time.Time          `json:"ended,omitempty"`
+	Origin    string              `json:"origin"` // "manual", "dev-auto-care"
+	By        string              `json:"by"`
+}
+
+// AddCare states that a clinician treats a patient from now until then (zero: open).
+// Acts of the guard: care.add. Unknown patient: ErrNotFound.
+func (v *Vault) AddCare(ctx context.Context, a record.Actor, p record.PatientToken, clinician string, until time.Time) (Care, error) {
+	if clinician == "" {
+		return Care{}, record.Refuse(record.ErrInvalid, "missing-clinician", "name the clinician by the subject of their identity")
+	}
+	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: clinician, From: v.cfg.Now(), Origin: "manual", By: a.ID}
+	if !until.IsZero() {
+		if !until.After(c.From) {
+			return Care{}, record.Refuse(record.ErrInvalid, "until-in-the-past", "until must lie in the future")
+		}
+		c.Until = &until
+	}
+	return c, v.addCare(ctx, act{Actor: a, Action: record.ActionCareAdd, Patient: p, Object: c.ID}, c)
+}
+
+func (v *Vault) addCare(ctx context.Context, a act, c Care) error {
+	return v.putRecord(ctx, a, "care", c, func(tx *catalog.Tx) error {
+		return tx.InsertCare(ctx, catalog.Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician,
+			From: c.From, Until: c.Until, Ended: c.Ended, Origin: c.Origin, By: c.By})
+	})
+}
+
+// EndCare ends a care relationship now. The next read by that clinician is refused.
+// The end is a record of its own; the relationship's first record stays.
+func (v *Vault) EndCare(ctx context.Context, a record.Actor, p record.PatientToken, id record.ObjectID) error {
+	end := careEnd{Care: id, Ended: v.cfg.Now(), By: a.ID}
+	return v.putRecord(ctx, act{Actor: a, Action: record.ActionCareEnd, Patient: p, Object: id}, "care-end", end, func(tx *catalog.Tx) error {
+		return tx.EndCare(ctx, p, id, end.Ended, a.ID)
+	})
+}
+
+type careEnd struct {
+	Care  record.ObjectID `json:"care"`
+	Ended time.Time       `json:"ended"`
+	By    string          `json:"by"`
+}
+
+// ListCare lists a patient's care relationships, ended ones included.
+func (v *Vault) ListCare(ctx context.Context, a record.Actor, p record.PatientToken) ([]Care, error) {
+	var rows []catalog.Care
+	_, err := v.perform(ctx, act{Actor: a, Action: record.ActionCareList, Patient: p},
+		func(tx *catalog.Tx, _ access.Decision, _ *audit.Leaf) (err error) {
+			if _, err := tx.Patient(ctx, p); err != nil {
+				return notFound(err)
+			}
+			rows, err = tx.Cares(ctx, p)
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Care, 0, len(rows))
+	for _, c := range rows {
+		list = append(list, Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician, From: c.From,
+			Until: c.Until, Ended: c.Ended, Origin: c.Origin, By: c.By})
+	}
+	return list, nil
+}
+
+// putRecord seals a record about a patient, places it like a document and commits it
+// with what it changes. The guard decides before anything is written, and again in
+// the transaction that makes the record count.
+func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value any, change func(tx *catalog.Tx) error) error {
+	var p catalog.Patient
+	var d access.Decision
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		if d, err = v.decide(ctx, tx, a); err != nil || !d.Allow {
+			return err
+		}
+		p, err = tx.Patient(ctx, a.Patient)
+		return notFound(err)
+	})
+	if err != nil {
+		return err
+	}
+	if !d.Allow {
+		_, err := v.perform(ctx, a, nil) // writes the refusal down
+		return err
+	}
+	k, err := v.openKeys(ctx, p)
+	if errors.Is(err, errNoWraps) {
+		return record.ErrNotFound // a patient nothing is stored of
+	}
+	if err != nil {
+		return err
+	}
+	id := a.Object
+	if recordType != "care" {
+		id = record.NewObjectID()
+	}
+	s, err := v.sealRecord(k, id, value)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	permitted := v.permitted(p)
+	placed, err := v.place(ctx, s.key(), s.spool, k, permitted)
+	if err != nil {
+		return err
+	}
+	// A crash before this line leaves only unreferenced objects.
+	o := v.row(s, record.KindRecord, nil)
+	_, err = v.perform(ctx, a, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
+		if now, err := tx.LockPatient(ctx, a.Patient); err != nil || now.State != p.State || now.Generation != p.Generation {
+			return errors.Join(errChanged, err)
+		}
+		if err := tx.InsertRecord(ctx, o, recordType); err != nil {
+			return err
+		}
+		if err := change(tx); err != nil {
+			return notFound(err)
+		}
+		describeCommit(leaf, o, permitted)
+		return v.promise(ctx, tx, o, permitted, placed)
+	})
+	if err != nil && !isUncertain(err) {
+		v.discard(ctx, s.key(), permitted)
+	}
+	return err
+}
+
+// isUncertain says that a commit may have happened all the same.
+func isUncertain(err error) bool {
+	return !errors.Is(err, errChanged) && !errors.Is(err, record.ErrNotFound) && !errors.Is(err, record.ErrDenied)
+}
+
+// autoCare writes, in dev only, the relationship of the dev clinician with a patient
+// nobody treats yet. serve never sets Config.AutoCare.
+func (v *Vault) autoCare(ctx context.Context, p record.PatientToken) error {
+	if v.cfg.AutoCare == "" {
+		return nil
+	}
+	var cares []catalog.Care
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		cares, err = tx.Cares(ctx, p)
+		return err
+	})
+	if err != nil || len(cares) > 0 {
+		return err
+	}
+	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: v.cfg.AutoCare, From: v.cfg.Now(), Origin: originAutoCare, By: "medvault"}
+	return v.addCare(ctx, act{
+		Actor:  record.Actor{ID: "medvault", Role: record.RoleAdmin, Country: v.cfg.Home, Purpose: record.PurposeSystem},
+		Action: record.ActionCareAdd, Patient: p, Object: c.ID, Origin: originAutoCare,
+	}, c)
+}
+
+const originAutoCare = "dev-auto-care"
+
+// notFound gives the catalog's word for absent in the vault's.
+func notFound(err error) error {
+	if errors.Is(err, catalog.ErrNotFound) {
+		return record.ErrNotFound
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+package vault_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"testing"
+
+	"medvault/vault"
+	"medvault/vault/record"
+	"medvault/vault/vaulttest"
+)
+
+// corpus is the folder of real files of public projects.
+func corpus(t *testing.T, kind string) string {
+	dir := os.Getenv("MEDVAULT_CORPUS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "corpus")
+	}
+	dir = filepath.Join(dir, kind)
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("set MEDVAULT_CORPUS to a folder with real " + kind + " files")
+	}
+	return dir
+}
+
+// TestCorpusRoundTrip stores every file of the corpus and reads it back: what is
+// accepted comes back byte for byte, what is not is refused with a reason. Names and
+// values of the files are never printed.
+func TestCorpusRoundTrip(t *testing.T) {
+	for _, kind := range []string{"dicom", "pdf"} {
+		t.Run(kind, func(t *testing.T) { roundTrip(t, corpus(t, kind)) })
+	}
+}
+
+func roundTrip(t *testing.T, dir string) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	refused := make(map[string]int)
+	treated := make(map[record.PatientToken]bool)
+	var files, exact, present int
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		original, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		r, err := h.Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(original), PatientID: "corpus"})
+		var refusal *record.Refusal
+		if errors.As(err, &refusal) {
+			refused[refusal.Code]++
+			return nil
+		}
+		if err != nil {
+			t.Errorf("file %d: Put failed without a reason: %T", files, err)
+			return nil
+		}
+		if r.Present {
+			present++
+			return nil
+		}
+		if !treated[r.Patient] {
+			treat(t, h, r.Patient)
+			treated[r.Patient] = true
+		}
+		if got := read(t, open(t, h, clinician, vault.Ref{Document: r.ID})[0]); !bytes.Equal(got, original) {
+			t.Errorf("file %d came back different", files)
+			return nil
+		}
+		exact++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d files: %d byte-exact, %d present already", files, exact, present)
+	var codes []string
+	for code := range refused {
+		codes = append(codes, code)
+	}
+	sort.Strings(codes)
+	for _, code := range codes {
+		t.Logf("refused %3d: %s", refused[code], code)
+	}
+	if exact == 0 {
+		t.Error("nothing came back")
+	}
+}

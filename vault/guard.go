@@ -1,0 +1,166 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"medvault/vault/access"
+	"medvault/vault/audit"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+	"medvault/vault/residency"
+)
+
+// act is something an actor wants to do.
+type act struct {
+	Actor   record.Actor
+	Action  record.Action
+	Patient record.PatientToken // "" when it is not about one patient
+	Object  record.ObjectID
+	Held    string // why the object's de-identified view is held back
+	Kind    record.Kind
+	Origin  string // why the vault itself acts, as "dev-auto-care"
+}
+
+// perform decides an act, does it and writes its leaf, in one transaction. A
+// refusal writes its leaf at once and does nothing. do may be nil: then the leaf is
+// all there is before the act. do may add to the leaf; it may run more than once.
+func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d access.Decision, leaf *audit.Leaf) error) (access.Decision, error) {
+	var d access.Decision
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
+		if d, err = v.decide(ctx, tx, a); err != nil {
+			return err
+		}
+		leaf := v.leaf(a, d)
+		if d.Allow && do != nil {
+			if err := do(tx, d, &leaf); err != nil {
+				return err
+			}
+		}
+		return appendLeaf(ctx, tx, leaf)
+	})
+	if err != nil {
+		return access.Decision{}, err
+	}
+	return d, refusal(a, d)
+}
+
+// decide gathers the facts of an act and asks the policies. It writes nothing:
+// whoever calls it writes the leaf in the same transaction, before the act.
+func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decision, error) {
+	req := access.Request{Actor: a.Actor, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin}
+	if a.Patient != "" {
+		facts, err := v.patientFacts(ctx, tx, a)
+		if err != nil {
+			return access.Decision{}, err
+		}
+		req.Patient = &facts
+	}
+	if a.Object != "" {
+		req.Document = &access.Document{Held: a.Held, Kind: a.Kind}
+	}
+	return v.cfg.Access.Decide(req), nil
+}
+
+// patientFacts tells what the policies need to know of a patient.
+func (v *Vault) patientFacts(ctx context.Context, tx *catalog.Tx, a act) (access.Patient, error) {
+	facts := access.Patient{Token: a.Patient}
+	p, err := tx.Patient(ctx, a.Patient)
+	switch {
+	case errors.Is(err, catalog.ErrNotFound): // a new patient
+	case err != nil:
+		return facts, fmt.Errorf("patient's state: %w", err)
+	default:
+		facts.State = p.State
+	}
+	home := p.Country
+	if home == "" {
+		home = v.cfg.Home
+	}
+	facts.Residency = residency.Permit(a.Actor.Country, home, v.cfg.Consent.Abroad(a.Patient, a.Actor.Country)).Permit
+	facts.Research = v.cfg.Consent.Research(a.Patient)
+	if facts.Treats, err = tx.Treats(ctx, a.Actor.ID, a.Patient, v.cfg.Now()); err != nil {
+		return facts, fmt.Errorf("care relationship: %w", err)
+	}
+	return facts, nil
+}
+
+// leaf is the log line of a decided act.
+func (v *Vault) leaf(a act, d access.Decision) audit.Leaf {
+	l := audit.Leaf{
+		Time: v.cfg.Now(), Actor: a.Actor.ID, Role: a.Actor.Role, Purpose: a.Actor.Purpose,
+		Action: a.Action, Patient: a.Patient, Object: a.Object, Origin: a.Origin,
+		View: d.View, Policies: d.Policies, Obligations: d.Obligations, Reason: d.Reason, Decision: audit.Deny,
+	}
+	if d.Allow {
+		l.Decision = audit.Allow
+	}
+	return l
+}
+
+func appendLeaf(ctx context.Context, tx *catalog.Tx, l audit.Leaf) error {
+	data, err := l.Encode()
+	if err != nil {
+		return fmt.Errorf("log leaf: %w", err)
+	}
+	return tx.AppendLeaf(ctx, data)
+}
+
+// refusal is what the actor is told: nil when allowed, and "not found" where even
+// the existence may not be known.
+func refusal(a act, d access.Decision) error {
+	switch {
+	case d.Allow:
+		return nil
+	case !d.MayKnow:
+		return record.ErrNotFound
+	case d.Reason == "erased":
+		return record.Refuse(record.ErrErased, d.Reason, "this patient's documents were destroyed")
+	case d.Reason == "held-for-review" && a.Kind == record.KindPDF:
+		return record.Refuse(record.ErrDenied, "redaction-pending", "reports have no de-identified view yet: ask a treating clinician")
+	case d.Reason == "held-for-review":
+		return record.Refuse(record.ErrDenied, d.Reason, "the de-identified view waits for a person's review")
+	}
+	return record.Refuse(record.ErrDenied, d.Reason, "the vault's policies refuse this act to this role, purpose or person")
+}
+
+// windows remembers which reads have a live leaf, so that the next one of the same
+// kind need not ask the catalog again. The catalog decides; this only saves asking.
+type windows struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	live map[string]time.Time
+}
+
+func newWindows(now func() time.Time) *windows {
+	return &windows{now: now, live: make(map[string]time.Time)}
+}
+
+func windowKey(a record.Actor, view record.View, id record.ObjectID) string {
+	return strconv.Quote(a.ID) + string(a.Role) + "|" + string(a.Purpose) + "|" + string(view) + "|" + string(id)
+}
+
+func (w *windows) open(key string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	until, ok := w.live[key]
+	return ok && w.now().Before(until)
+}
+
+// opened notes leaves written just now; since was taken before they were, so no entry
+// outlives its leaf's window.
+func (w *windows) opened(since time.Time, keys []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.live) > 100_000 {
+		clear(w.live)
+	}
+	for _, k := range keys {
+		w.live[k] = since.Add(readWindow)
+	}
+}

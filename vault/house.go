@@ -1,0 +1,125 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"medvault/keys"
+	"medvault/storage"
+	"medvault/vault/catalog"
+)
+
+// House keys belong to no single patient. Every home region's key service wraps
+// each of them, and the wraps lie in the home regions under house/.
+const (
+	houseToken = "house-token" // patient tokens, UIDs, ids
+	houseIndex = "house-index" // blind index
+	houseLog   = "house-log"   // seed of the log's signing key
+)
+
+var houseNames = []string{houseToken, houseIndex, houseLog}
+
+// houseGeneration is the first and, until rollover exists, the only one.
+const houseGeneration = 1
+
+// ErrForeignRegions says that the catalog is new but a region already belongs to a
+// vault: going on would give every patient a second token.
+var ErrForeignRegions = errors.New("the catalog is empty but a region holds a vault's house keys")
+
+func houseBinding(name string) keys.Binding {
+	return keys.Binding{Kind: keys.House, Token: name, Generation: houseGeneration}
+}
+
+func (v *Vault) loadHouse(ctx context.Context) (map[string]keys.DEK, error) {
+	house := make(map[string]keys.DEK)
+	for _, name := range houseNames {
+		rows, err := v.wraps(ctx, name, houseGeneration)
+		if err != nil {
+			return nil, fmt.Errorf("house keys: %w", err)
+		}
+		if len(rows) == 0 {
+			if rows, err = v.makeHouseKey(ctx, name); err != nil {
+				return nil, err
+			}
+		}
+		dek, err := v.unwrap(ctx, rows, keys.House)
+		if err != nil {
+			return nil, fmt.Errorf("house key %s: %w", name, err)
+		}
+		house[name] = dek
+		if err := v.placeHouseKey(ctx, name, dek, rows); err != nil {
+			return nil, err
+		}
+	}
+	return house, nil
+}
+
+func (v *Vault) makeHouseKey(ctx context.Context, name string) ([]catalog.WrapRow, error) {
+	for _, r := range v.homeRegions() {
+		for _, err := range r.Keys.List(ctx, "house/"+name+"/", "") {
+			if err != nil {
+				// A region that cannot be asked might hold them: a new vault starts only
+				// when every home region has shown that it is empty.
+				return nil, fmt.Errorf("a new vault needs every home region: region %s: %w", r.Name, err)
+			}
+			return nil, fmt.Errorf("%w: region %s: point the catalog setting at the vault's own database, or rebuild it", ErrForeignRegions, r.Name)
+		}
+	}
+	dek := keys.NewDEK()
+	var rows []catalog.WrapRow
+	for _, s := range v.homeServices() {
+		row, err := wrapOne(ctx, s, houseBinding(name), dek)
+		if err != nil {
+			return nil, fmt.Errorf("wrap house key %s by %s: %w", name, s.Name(), err)
+		}
+		rows = append(rows, row)
+	}
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
+		_, rows, err = tx.FixWraps(ctx, rows)
+		return err
+	})
+	return rows, err
+}
+
+// placeHouseKey makes sure that the wraps lie in the home regions; a region that is
+// down gets them at a later start. One must hold them.
+func (v *Vault) placeHouseKey(ctx context.Context, name string, dek keys.DEK, rows []catalog.WrapRow) error {
+	var errs []error
+	regions := v.homeRegions()
+	for _, r := range regions {
+		row, err := v.rowFor(ctx, v.cfg.Services[r.Name], houseBinding(name), dek, rows)
+		if err == nil {
+			err = putWrap(ctx, r, row)
+		}
+		if err != nil {
+			v.cfg.Log.Warn("house key not placed", "region", r.Name, "err", err)
+			errs = append(errs, fmt.Errorf("region %s: %w", r.Name, err))
+		}
+	}
+	if len(errs) == len(regions) {
+		return fmt.Errorf("house key %s: no home region holds it: %w", name, errors.Join(errs...))
+	}
+	return nil
+}
+
+func (v *Vault) homeRegions() (home []storage.Region) {
+	for _, r := range v.cfg.Regions.Regions() {
+		if r.Jurisdiction == v.cfg.Home {
+			home = append(home, r)
+		}
+	}
+	return home
+}
+
+// homeServices lists the key services of the home regions, each once.
+func (v *Vault) homeServices() (services []keys.Wrapper) {
+	seen := make(map[string]bool)
+	for _, r := range v.homeRegions() {
+		if s := v.cfg.Services[r.Name]; !seen[s.Name()] {
+			seen[s.Name()] = true
+			services = append(services, s)
+		}
+	}
+	return services
+}

@@ -1,0 +1,309 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"medvault/keys"
+	"medvault/storage"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+)
+
+// patientKeys are the two DEKs of one generation of one patient.
+type patientKeys struct {
+	Token             record.PatientToken
+	Generation        uint32
+	Content, Identity keys.DEK
+}
+
+// fixKeys returns the patient's keys, making them for a new patient. Whoever comes
+// first fixes them; everyone else gets the winner's.
+func (v *Vault) fixKeys(ctx context.Context, p catalog.Patient) (patientKeys, error) {
+	k, err := v.openKeys(ctx, p)
+	if !errors.Is(err, errNoWraps) {
+		return k, err
+	}
+	fresh := patientKeys{Token: p.Token, Generation: p.Generation, Content: keys.NewDEK(), Identity: keys.NewDEK()}
+	var rows []catalog.WrapRow
+	var errs []error
+	for _, s := range v.homeServices() {
+		wrapped, err := s.Wrap(ctx, fresh.bound(s))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.Name(), err))
+			continue
+		}
+		for i, b := range fresh.bound(s) {
+			rows = append(rows, catalog.WrapRow{Binding: b.Binding, Service: s.Name(), Wrap: wrapped[i]})
+		}
+	}
+	if len(rows) == 0 {
+		return k, unavailable("keys", fmt.Errorf("wrap a new patient's keys: %w", errors.Join(errs...)))
+	}
+	err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		_, _, err := tx.FixWraps(ctx, rows)
+		return err
+	})
+	if errors.Is(err, catalog.ErrChanged) { // a shard was rotated meanwhile: wrap again
+		return k, unavailable("keys", err)
+	}
+	if err != nil {
+		return k, fmt.Errorf("fix a new patient's keys: %w", err)
+	}
+	return v.openKeys(ctx, p)
+}
+
+var errNoWraps = errors.New("no wraps")
+
+// openKeys unwraps the patient's keys, or takes them from the cache when they are
+// of the patient's current generation.
+func (v *Vault) openKeys(ctx context.Context, p catalog.Patient) (patientKeys, error) {
+	if k, ok := v.deks.get(p.Token, p.Generation); ok {
+		return k, nil
+	}
+	k := patientKeys{Token: p.Token, Generation: p.Generation}
+	rows, err := v.wraps(ctx, string(p.Token), p.Generation)
+	if err != nil {
+		return k, err
+	}
+	if len(rows) == 0 {
+		return k, errNoWraps
+	}
+	if k.Content, err = v.unwrap(ctx, rows, keys.Content); err != nil {
+		return k, err
+	}
+	if k.Identity, err = v.unwrap(ctx, rows, keys.Identity); err != nil {
+		return k, err
+	}
+	v.deks.put(k)
+	return k, nil
+}
+
+func (k patientKeys) binding(kind keys.Kind) keys.Binding {
+	return keys.Binding{Kind: kind, Token: string(k.Token), Generation: k.Generation}
+}
+
+func (k patientKeys) bound(s keys.Wrapper) []keys.Bound {
+	items := []keys.Bound{{Binding: k.binding(keys.Content), DEK: k.Content}, {Binding: k.binding(keys.Identity), DEK: k.Identity}}
+	for i := range items {
+		items[i].Wrap.Shard = s.Shard(items[i].Binding)
+	}
+	return items
+}
+
+// placeWraps makes sure that a region holds the patient's wraps under its own key
+// service, read back. Remembered, since wraps are immutable.
+func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) error {
+	if v.held.has(k, region) {
+		return nil
+	}
+	r, ok := v.cfg.Regions.Region(region)
+	if !ok {
+		return fmt.Errorf("no region %s", region)
+	}
+	rows, err := v.wraps(ctx, string(k.Token), k.Generation)
+	if err != nil {
+		return err
+	}
+	for _, kind := range []keys.Kind{keys.Content, keys.Identity} {
+		dek := k.Content
+		if kind == keys.Identity {
+			dek = k.Identity
+		}
+		row, err := v.rowFor(ctx, v.cfg.Services[region], k.binding(kind), dek, rows)
+		if err != nil {
+			return err
+		}
+		if err := putWrap(ctx, r, row); err != nil {
+			return err
+		}
+	}
+	v.held.add(k, region)
+	return nil
+}
+
+// rowFor returns the wrap by service, making and recording it when it was not there
+// at the time the key was made.
+func (v *Vault) rowFor(ctx context.Context, s keys.Wrapper, b keys.Binding, dek keys.DEK, rows []catalog.WrapRow) (catalog.WrapRow, error) {
+	for _, row := range rows {
+		if row.Service == s.Name() && row.Kind == b.Kind {
+			return row, nil
+		}
+	}
+	row, err := wrapOne(ctx, s, b, dek)
+	if err != nil {
+		return row, err
+	}
+	if err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		err := tx.AddWraps(ctx, []catalog.WrapRow{row})
+		if errors.Is(err, catalog.ErrExist) { // another gateway was first: its wrap is the one
+			return nil
+		}
+		return err
+	}); err != nil {
+		return row, err
+	}
+	rows, err = v.wraps(ctx, b.Token, b.Generation)
+	if err != nil {
+		return row, err
+	}
+	for _, r := range rows {
+		if r.Service == s.Name() && r.Kind == b.Kind {
+			return r, nil
+		}
+	}
+	return row, fmt.Errorf("wrap of %s by %s was not recorded", b.Kind, s.Name())
+}
+
+func wrapOne(ctx context.Context, s keys.Wrapper, b keys.Binding, dek keys.DEK) (catalog.WrapRow, error) {
+	w, err := s.Wrap(ctx, []keys.Bound{{Binding: b, DEK: dek, Wrap: keys.Wrap{Shard: s.Shard(b)}}})
+	if err != nil {
+		return catalog.WrapRow{}, err
+	}
+	return catalog.WrapRow{Binding: b, Service: s.Name(), Wrap: w[0]}, nil
+}
+
+// putWrap stores a wrap in a region's keys bucket and reads it back.
+func putWrap(ctx context.Context, r storage.Region, row catalog.WrapRow) error {
+	key, blob := row.Wrap.Key(row.Binding), []byte(row.Blob)
+	err := r.Keys.Put(ctx, key, storage.Body{ReaderAt: bytes.NewReader(blob), Size: int64(len(blob)), SHA256: sha256.Sum256(blob)})
+	if err != nil {
+		return fmt.Errorf("put wrap: %w", err)
+	}
+	back, err := r.Keys.Get(ctx, key, 0, -1)
+	if err != nil {
+		return fmt.Errorf("read wrap back: %w", err)
+	}
+	defer back.Close()
+	got, err := io.ReadAll(io.LimitReader(back, int64(len(blob))+1))
+	if err != nil {
+		return fmt.Errorf("read wrap back: %w", err)
+	}
+	if !bytes.Equal(got, blob) {
+		return fmt.Errorf("read wrap back: %w", storage.ErrCorrupt)
+	}
+	return nil
+}
+
+func (v *Vault) wraps(ctx context.Context, token string, generation uint32) (rows []catalog.WrapRow, err error) {
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		rows, err = tx.Wraps(ctx, token, generation)
+		return err
+	})
+	return rows, err
+}
+
+// unwrap opens the key of one kind by whichever service answers first in the order
+// of the regions.
+func (v *Vault) unwrap(ctx context.Context, rows []catalog.WrapRow, kind keys.Kind) (keys.DEK, error) {
+	var errs []error
+	for _, s := range v.services() {
+		for _, row := range rows {
+			if row.Service != s.Name() || row.Kind != kind {
+				continue
+			}
+			deks, err := s.Unwrap(ctx, []keys.Bound{{Binding: row.Binding, Wrap: row.Wrap}})
+			if err == nil {
+				return deks[0], nil
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", s.Name(), err))
+		}
+	}
+	return keys.DEK{}, unavailable("keys", fmt.Errorf("no key service opens the %s key: %w", kind, errors.Join(errs...)))
+}
+
+func (v *Vault) services() (services []keys.Wrapper) {
+	seen := make(map[string]bool)
+	for _, r := range v.cfg.Regions.Regions() {
+		if s := v.cfg.Services[r.Name]; !seen[s.Name()] {
+			seen[s.Name()] = true
+			services = append(services, s)
+		}
+	}
+	return services
+}
+
+// unavailable is what a client is told when keys or quorum are missing; the cause
+// goes to the log only.
+func unavailable(what string, err error) error {
+	return fmt.Errorf("%w: %w", record.Refuse(record.ErrUnavailable, what+"-unavailable", "try again later"), err)
+}
+
+// dekTTL is how long an unwrapped key may stay in memory.
+const dekTTL = 5 * time.Minute
+
+// dekCache holds unwrapped keys for minutes.
+type dekCache struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	keys map[record.PatientToken]cachedKeys
+}
+
+type cachedKeys struct {
+	patientKeys
+	until time.Time
+}
+
+func newDEKCache(now func() time.Time) *dekCache {
+	return &dekCache{now: now, keys: make(map[record.PatientToken]cachedKeys)}
+}
+
+// get returns keys of exactly this generation; those of another are dropped.
+func (c *dekCache) get(p record.PatientToken, generation uint32) (patientKeys, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.keys[p]
+	if ok && (k.Generation != generation || c.now().After(k.until)) {
+		delete(c.keys, p)
+		ok = false
+	}
+	return k.patientKeys, ok
+}
+
+func (c *dekCache) put(k patientKeys) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if len(c.keys) >= 10_000 {
+		for p, old := range c.keys {
+			if now.After(old.until) || len(c.keys) >= 10_000 {
+				delete(c.keys, p)
+			}
+		}
+	}
+	c.keys[k.Token] = cachedKeys{k, now.Add(dekTTL)}
+}
+
+// placedWraps remembers which regions were seen to hold which patient's wraps.
+type placedWraps struct {
+	mu   sync.Mutex
+	seen map[placedWrap]bool
+}
+
+type placedWrap struct {
+	patient    record.PatientToken
+	generation uint32
+	region     string
+}
+
+func (h *placedWraps) has(k patientKeys, region string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.seen[placedWrap{k.Token, k.Generation, region}]
+}
+
+func (h *placedWraps) add(k patientKeys, region string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.seen == nil || len(h.seen) > 100_000 {
+		h.seen = make(map[placedWrap]bool)
+	}
+	h.seen[placedWrap{k.Token, k.Generation, region}] = true
+}

@@ -1,0 +1,581 @@
+package vault
+
+import (
+	"bufio"
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"medvault/imaging"
+	"medvault/keys/envelope"
+	"medvault/storage/replica"
+	"medvault/vault/access"
+	"medvault/vault/audit"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+	"medvault/vault/residency"
+)
+
+// Upload is one document on its way in.
+type Upload struct {
+	Kind      record.Kind // zero: told from the first bytes
+	Body      io.Reader   // read once, to its end
+	Study     string      // DICOM: when set, the instance must belong to it
+	PatientID string      // PDF: required
+	Issuer    string      // PDF: Issuer of Patient ID; default the actor's institution's
+	Category  string      // policy 1.1; default "imaging" for DICOM, "report" for PDF
+	Title     string      // PDF: sealed with it
+}
+
+// Receipt tells the sender what became of an upload. The UIDs are the sender's
+// own and are filled as far as they were read, also when Put failed.
+type Receipt struct {
+	ID                                   record.ObjectID
+	Patient                              record.PatientToken
+	Present                              bool // the same bytes were here already
+	SOPClass, SOPInstance, Study, Series string
+	Regions                              []string // that hold it now
+}
+
+// Put stores a document. When it returns nil the document is durable: a quorum of
+// regions holds it with its patient's wraps, it was restored from the sealed spool
+// byte for byte, and its record is committed. The same bytes again are Present;
+// other bytes under a stored SOP Instance UID are ErrConflict.
+func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, error) {
+	if err := v.mayStore(ctx, a); err != nil {
+		return Receipt{}, err
+	}
+	in, err := v.receive(a, up)
+	if err != nil {
+		return in.receipt(), err
+	}
+	patient, err := v.admit(ctx, a, in)
+	if err != nil {
+		return in.receipt(), err
+	}
+	if done, rcpt, err := v.stored(ctx, in); done {
+		return rcpt, err
+	}
+	keys, err := v.fixKeys(ctx, patient)
+	if err != nil {
+		return in.receipt(), err
+	}
+	sealed, err := v.seal(in, keys)
+	if err != nil {
+		return in.receipt(), err
+	}
+	defer sealed.close()
+	if err := v.proveRestorable(ctx, sealed, keys); err != nil {
+		return in.receipt(), err
+	}
+	permitted := v.permitted(patient)
+	placed, err := v.place(ctx, sealed.key(), sealed.spool, keys, permitted)
+	if err != nil {
+		return in.receipt(), err
+	}
+	// A crash before this line leaves only unreferenced objects.
+	return v.commit(ctx, a, in, patient, sealed, permitted, placed)
+}
+
+// mayStore refuses whoever may not store at all before a byte of the body is read.
+func (v *Vault) mayStore(ctx context.Context, a record.Actor) error {
+	store := act{Actor: a, Action: record.ActionStore}
+	if d := v.cfg.Access.Decide(access.Request{Actor: a, Action: store.Action, Now: v.cfg.Now()}); d.Allow {
+		return nil
+	}
+	_, err := v.perform(ctx, store, nil) // writes the refusal down
+	if err == nil {
+		err = record.ErrDenied
+	}
+	return err
+}
+
+// incoming is a document whose header has been read.
+type incoming struct {
+	imaging.Incoming
+	identity imaging.Identity
+	kind     record.Kind
+	patient  record.PatientToken
+	study    string // mapped UIDs; "" for PDF
+	series   string
+	instance string
+	category string
+	title    string
+	body     *bufio.Reader
+	tap      *tap
+	scrubber imaging.Scrubber
+}
+
+func (in *incoming) receipt() Receipt {
+	if in == nil {
+		return Receipt{}
+	}
+	return Receipt{Patient: in.patient, SOPClass: in.identity.SOPClass, SOPInstance: in.identity.Instance, Study: in.identity.Study, Series: in.identity.Series}
+}
+
+// receive reads a document's header and names its patient. The hash of the original
+// is taken here, of the raw input, not of what a parser makes of it.
+func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
+	in := &incoming{kind: up.Kind, category: up.Category, title: up.Title, tap: &tap{r: up.Body, sum: sha256.New()}}
+	in.body = bufio.NewReaderSize(in.tap, 64<<10)
+	if in.kind == 0 {
+		head, err := in.body.Peek(1024)
+		if err != nil && err != io.EOF {
+			return in, fmt.Errorf("read upload: %w", err)
+		}
+		kind, ok := imaging.Sniff(head)
+		if !ok {
+			return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance or a PDF")
+		}
+		in.kind = record.Kind(kind)
+	}
+	scrubber := v.cfg.Scrubbers[in.kind]
+	if scrubber == nil {
+		return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance or a PDF")
+	}
+	doc, err := scrubber.Begin(in.body)
+	if err != nil {
+		return in, uploadError(err)
+	}
+	in.Incoming, in.identity, in.scrubber = doc, doc.Identity(), scrubber
+	if err := v.name(in, a, up); err != nil {
+		return in, err
+	}
+	return in, nil
+}
+
+// name gives patient and document their pseudonyms.
+func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
+	id := &in.identity
+	if in.kind == record.KindPDF {
+		id.PatientID, id.Issuer = up.PatientID, up.Issuer
+	}
+	if id.PatientID == "" {
+		return record.Refuse(record.ErrInvalid, "missing-patient-id", "name the patient: Patient ID (0010,0020) in DICOM, patientId with a report")
+	}
+	if up.Study != "" && in.kind == record.KindDICOM && up.Study != id.Study {
+		return record.Refuse(record.ErrConflict, "study-mismatch", "send the instance to its own study")
+	}
+	if id.Issuer == "" {
+		id.Issuer = a.Issuer
+	}
+	in.patient = record.PatientToken(v.tokens.Patient(id.Issuer, id.PatientID))
+	if in.kind == record.KindDICOM {
+		in.study, in.series, in.instance = v.tokens.UID(id.Study), v.tokens.UID(id.Series), v.tokens.UID(id.Instance)
+	}
+	if in.category == "" {
+		in.category = "imaging"
+		if in.kind == record.KindPDF {
+			in.category = "report"
+		}
+	}
+	if !categories[in.category] {
+		return record.Refuse(record.ErrInvalid, "unknown-category", "use one of: imaging, report, history, diagnosis, result, treatment-plan, prescription, allergy, other")
+	}
+	return nil
+}
+
+// categories of policy 1.1.
+var categories = map[string]bool{"imaging": true, "report": true, "history": true, "diagnosis": true,
+	"result": true, "treatment-plan": true, "prescription": true, "allergy": true, "other": true}
+
+// tap counts and hashes what passes.
+type tap struct {
+	r   io.Reader
+	n   int64
+	sum hash.Hash
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.n += int64(n)
+	t.sum.Write(p[:n])
+	return n, err
+}
+
+func (t *tap) original() (size int64, sum [32]byte) {
+	t.sum.Sum(sum[:0])
+	return t.n, sum
+}
+
+// uploadError tells the sender what is wrong with a document.
+func uploadError(err error) error {
+	var r *imaging.Refusal
+	if errors.As(err, &r) {
+		advice := r.Advice
+		if r.Offset >= 0 {
+			advice = fmt.Sprintf("%s (at byte %d)", advice, r.Offset)
+		}
+		return record.Refuse(record.ErrUnreadable, r.Code, advice)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return record.Refuse(record.ErrInvalid, "upload-cut", "the upload ended early: send it again")
+	}
+	return fmt.Errorf("read upload: %w", err)
+}
+
+// admit asks the guard about this patient. A patient seen for the first time gets a
+// row; keys come later, with the first bytes to seal.
+func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, err error) {
+	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient}
+	var d access.Decision
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		if d, err = v.decide(ctx, tx, store); err != nil || !d.Allow {
+			return err
+		}
+		p, err = tx.Patient(ctx, in.patient)
+		return err
+	})
+	if err == nil && !d.Allow {
+		_, err = v.perform(ctx, store, nil) // writes the refusal down
+		return p, err
+	}
+	if !errors.Is(err, catalog.ErrNotFound) {
+		return p, err
+	}
+	err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		p, _, err = tx.EnsurePatient(ctx, catalog.Patient{Token: in.patient, Generation: 1, State: "active", Country: v.cfg.Home, Created: v.cfg.Now()})
+		return err
+	})
+	return p, err
+}
+
+// stored tells, for an instance that is known by its UID, whether these are the same
+// bytes. It reads the rest of the body without sealing it again.
+func (v *Vault) stored(ctx context.Context, in *incoming) (done bool, r Receipt, err error) {
+	if in.instance == "" {
+		return false, Receipt{}, nil
+	}
+	known, err := v.byInstance(ctx, in.instance)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return false, Receipt{}, nil
+	}
+	if err != nil {
+		return true, in.receipt(), err
+	}
+	if _, err := io.Copy(io.Discard, in.body); err != nil {
+		return true, in.receipt(), uploadError(err)
+	}
+	r, err = v.same(in, known)
+	return true, r, err
+}
+
+func (v *Vault) byInstance(ctx context.Context, mapped string) (d catalog.Document, err error) {
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		d, err = tx.DocumentByInstance(ctx, mapped)
+		return err
+	})
+	return d, err
+}
+
+// same compares an upload that was read to its end with a stored document.
+func (v *Vault) same(in *incoming, known catalog.Document) (Receipt, error) {
+	r := in.receipt()
+	if known.Patient != in.patient || known.Fingerprint != v.fingerprint(in) {
+		return r, record.Refuse(record.ErrConflict, "instance-exists", "another document is stored under this SOP Instance UID: give a changed document a new one")
+	}
+	r.ID, r.Present = known.ID, true
+	return r, nil
+}
+
+func (v *Vault) fingerprint(in *incoming) string {
+	_, sum := in.tap.original()
+	return v.tokens.Fingerprint(sum)
+}
+
+// sealed is a document in its sealed form, not yet in any region.
+type sealed struct {
+	header   envelope.Header
+	id       record.ObjectID
+	class    string // objects or records
+	spool    *spool
+	scrubbed imaging.Scrubbed
+	footer   []byte
+	tailAt   int64 // where who begins
+	keys     patientKeys
+}
+
+func (s *sealed) key() string { return s.id.Key(s.class) }
+func (s *sealed) close()      { s.spool.Close() }
+
+// who is the identity that belongs to a document and is shown to those who may see
+// it; it is sealed under the identity key.
+type who struct {
+	Attributes     json.RawMessage `json:"attributes,omitempty"` // DICOM JSON
+	Study          string          `json:"study,omitempty"`
+	Series         string          `json:"series,omitempty"`
+	Instance       string          `json:"instance,omitempty"`
+	TransferSyntax string          `json:"transferSyntax,omitempty"`
+	PatientID      string          `json:"patientId"`
+	Issuer         string          `json:"issuer,omitempty"`
+	Title          string          `json:"title,omitempty"`
+	Size           int64           `json:"size"`   // of the original
+	SHA256         string          `json:"sha256"` // hex, of the original
+}
+
+// seal takes the identity out of a document and seals both halves in one pass.
+// Nothing but ciphertext reaches the spool.
+func (v *Vault) seal(in *incoming, k patientKeys) (*sealed, error) {
+	s := &sealed{id: record.NewObjectID(), class: "objects", spool: newSpool(v.cfg.Spool), keys: k}
+	if err := v.sealInto(s, in); err != nil {
+		return nil, errors.Join(err, s.spool.Close())
+	}
+	return s, nil
+}
+
+func (v *Vault) sealInto(s *sealed, in *incoming) error {
+	identity, k := newSpool(v.cfg.Spool), s.keys
+	defer identity.Close()
+	raw, err := s.id.Bytes()
+	if err != nil {
+		return err
+	}
+	pseudonyms, err := v.pseudonyms(in.patient, k)
+	if err != nil {
+		return err
+	}
+	sealer, err := envelope.NewSealer(s.spool, envelope.Header{
+		Object: raw, Patient: string(k.Token), Generation: k.Generation, Kind: uint8(in.kind),
+	}, envelope.Keys{Content: k.Content, Identity: k.Identity})
+	if err != nil {
+		return err
+	}
+	s.header = sealer.Header()
+	content, err := sealer.Part(envelope.Content)
+	if err != nil {
+		return err
+	}
+	script, err := sealer.Detached(envelope.Identity, identity)
+	if err != nil {
+		return err
+	}
+	if s.scrubbed, err = in.Scrub(pseudonyms, in.tap.original, content, script); err != nil {
+		return uploadError(err)
+	}
+	if err := errors.Join(content.Close(), script.Close()); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	if err := sealer.Attach(envelope.Identity, identity.reader()); err != nil {
+		return fmt.Errorf("seal identity: %w", err)
+	}
+	size, sum := in.tap.original()
+	facts := s.scrubbed.Facts
+	facts.Held = s.scrubbed.Held
+	s.tailAt = s.spool.size
+	// who and facts stand last, next to the footer: together they are the tail that
+	// the catalog keeps.
+	if err := sealJSON(sealer, envelope.Who, who{
+		Attributes: s.scrubbed.Who, Study: in.identity.Study, Series: in.identity.Series, Instance: in.identity.Instance,
+		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title,
+		Size: size, SHA256: hex.EncodeToString(sum[:]),
+	}); err != nil {
+		return err
+	}
+	if err := sealJSON(sealer, envelope.Facts, facts); err != nil {
+		return err
+	}
+	if err := sealer.Close(); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return nil
+}
+
+// pseudonyms are what replaces the identity of one patient.
+func (v *Vault) pseudonyms(p record.PatientToken, k patientKeys) (imaging.Pseudonyms, error) {
+	shift, err := shiftDays(k)
+	if err != nil {
+		return imaging.Pseudonyms{}, err
+	}
+	return imaging.Pseudonyms{Patient: string(p), UID: v.tokens.UID, ID: v.tokens.ID, ShiftDays: shift}, nil
+}
+
+// maxShift bounds the date shift: five years.
+const maxShift = 5 * 365
+
+// shiftDays is how far a patient's dates are moved into the past. It is a child of
+// the random identity key, so that it is random per patient and dies with the key.
+func shiftDays(k patientKeys) (int, error) {
+	b, err := hkdf.Key(sha512.New, k.Identity.Bytes(), nil, "medvault date shift", 8)
+	if err != nil {
+		return 0, fmt.Errorf("date shift: %w", err)
+	}
+	return -1 - int(binary.BigEndian.Uint64(b)%maxShift), nil
+}
+
+func sealJSON(s *envelope.Sealer, name string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	w, err := s.Part(name)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	if _, err := w.Write(data); err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	return w.Close()
+}
+
+// proveRestorable opens the sealed spool and restores the original from it. Restore
+// fails unless size and SHA-256 are those of the raw input.
+func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) error {
+	body := s.spool.body()
+	fetch := fetchFrom(body)
+	footer, err := envelope.ReadFooter(ctx, fetch, body.Size)
+	if err != nil {
+		return fmt.Errorf("restore check: %w", err)
+	}
+	s.footer = footer
+	opened, err := envelope.Open(footer, fetch, s.header, envelope.Keys{Content: k.Content, Identity: k.Identity})
+	if err != nil {
+		return fmt.Errorf("restore check: %w", err)
+	}
+	original := restore(ctx, &object{Object: opened, log: v.cfg.Log})
+	defer original.Close()
+	if _, err := io.Copy(io.Discard, original); err != nil {
+		return fmt.Errorf("restore check: %w", err)
+	}
+	return nil
+}
+
+// place writes a sealed object to the permitted regions and returns those that hold
+// it together with its patient's wraps, read back. Fewer than the quorum:
+// ErrUnavailable, and what was written is taken away again.
+func (v *Vault) place(ctx context.Context, key string, s *spool, k patientKeys, permitted []string) ([]string, error) {
+	placed, err := v.cfg.Regions.Put(ctx, key, s.body(), replica.Placement{
+		Regions: permitted,
+		Quorum:  v.cfg.Quorum(len(permitted)),
+		Ready:   func(ctx context.Context, region string) error { return v.placeWraps(ctx, k, region) },
+	})
+	if err != nil {
+		v.discard(ctx, key, permitted)
+		return nil, unavailable("quorum", err)
+	}
+	return placed, nil
+}
+
+// permitted names the regions where a patient's objects may lie.
+func (v *Vault) permitted(p catalog.Patient) (names []string) {
+	for _, r := range v.cfg.Regions.Regions() {
+		if residency.Permit(r.Jurisdiction, p.Country, v.cfg.Consent.Abroad(p.Token, r.Jurisdiction)).Permit {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// discard removes an object that no record names. What it cannot remove is an
+// orphan, which verification finds.
+func (v *Vault) discard(ctx context.Context, key string, regions []string) {
+	for _, name := range regions {
+		if r, ok := v.cfg.Regions.Region(name); ok {
+			if err := r.Data.Delete(context.WithoutCancel(ctx), key); err != nil {
+				v.cfg.Log.Warn("unreferenced object left", "region", name, "err", err)
+			}
+		}
+	}
+}
+
+// commit makes the document known: its row, its terms, its leaf and the copies still
+// to be made, in one transaction. State and generation are read again under the
+// patient's row lock, so that nothing is acknowledged under a dead key.
+func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p catalog.Patient, s *sealed, permitted, placed []string) (Receipt, error) {
+	doc, err := v.document(a, in, s)
+	if err != nil {
+		return in.receipt(), err
+	}
+	var twin catalog.Document
+	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id},
+		func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
+			now, err := tx.LockPatient(ctx, in.patient)
+			if err != nil {
+				return err
+			}
+			if now.State != "active" || now.Generation != p.Generation {
+				return fmt.Errorf("%w: patient changed during the upload", errChanged)
+			}
+			if twin, err = tx.DocumentByFingerprint(ctx, in.patient, doc.Fingerprint); err == nil {
+				return errTwin
+			} else if !errors.Is(err, catalog.ErrNotFound) {
+				return err
+			}
+			if err := tx.InsertDocument(ctx, doc); err != nil {
+				return err
+			}
+			describeCommit(leaf, doc.Object, permitted)
+			return v.promise(ctx, tx, doc.Object, permitted, placed)
+		})
+	switch {
+	case err == nil:
+		r := in.receipt()
+		r.ID, r.Regions = s.id, placed
+		return r, v.autoCare(ctx, in.patient)
+	case errors.Is(err, errTwin): // the same bytes came in twice at once
+		v.discard(ctx, s.key(), permitted)
+		return v.same(in, twin)
+	case errors.Is(err, catalog.ErrExist): // other bytes under the same UID came in at once
+		v.discard(ctx, s.key(), permitted)
+		known, err := v.byInstance(ctx, in.instance)
+		if err != nil {
+			return in.receipt(), err
+		}
+		return v.same(in, known)
+	case errors.Is(err, errChanged):
+		v.discard(ctx, s.key(), permitted)
+		return in.receipt(), unavailable("patient", err)
+	}
+	// Whether the transaction was committed is not known: the objects stay.
+	return in.receipt(), err
+}
+
+var (
+	errChanged = errors.New("state changed")
+	errTwin    = errors.New("the same bytes are stored")
+)
+
+func (v *Vault) document(a record.Actor, in *incoming, s *sealed) (catalog.Document, error) {
+	terms, err := v.terms(in.identity, in.patient)
+	return catalog.Document{
+		Object: v.row(s, in.kind, tail(s.spool.body(), s.footer, s.tailAt)),
+		Study:  in.study, Series: in.series, Instance: in.instance,
+		Fingerprint: v.fingerprint(in), Category: in.category, Held: s.scrubbed.Held, Terms: terms, By: a.ID,
+	}, err
+}
+
+// describeCommit adds to a leaf what makes the log the manifest of the regions.
+func describeCommit(l *audit.Leaf, o catalog.Object, regions []string) {
+	l.Commit = &audit.Commit{Kind: o.Kind, Size: o.Size, SHA256: o.SHA256, Generation: o.Generation, Seal: o.Seal, Regions: regions}
+}
+
+// promise notes where an object must lie and leaves jobs for the regions that do not
+// hold it yet.
+func (v *Vault) promise(ctx context.Context, tx *catalog.Tx, o catalog.Object, permitted, placed []string) error {
+	if err := tx.Promise(ctx, o.ID, permitted); err != nil {
+		return err
+	}
+	here := make(map[string]bool)
+	for _, r := range placed {
+		here[r] = true
+		if err := tx.Placed(ctx, o.ID, r, v.cfg.Now()); err != nil {
+			return err
+		}
+	}
+	for _, r := range permitted {
+		if here[r] {
+			continue
+		}
+		if err := tx.Enqueue(ctx, copyJob(o.ID, r, v.cfg.Now())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

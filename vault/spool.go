@@ -1,0 +1,84 @@
+package vault
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+
+	"medvault/storage"
+)
+
+// spoolInMemory is how much ciphertext a spool keeps before it goes to a file.
+const spoolInMemory = 2 << 20
+
+// spool holds ciphertext on its way to the regions: small ones in memory, large
+// ones in a file that has no name, so that a crash leaves nothing.
+type spool struct {
+	dir  string
+	mem  bytes.Buffer
+	file *os.File
+	size int64
+	sum  hash.Hash
+}
+
+func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
+
+func (s *spool) Write(p []byte) (int, error) {
+	if s.file == nil && s.mem.Len()+len(p) > spoolInMemory {
+		if err := s.spill(); err != nil {
+			return 0, err
+		}
+	}
+	var n int
+	var err error
+	if s.file != nil {
+		n, err = s.file.Write(p)
+	} else {
+		n, err = s.mem.Write(p)
+	}
+	s.size += int64(n)
+	s.sum.Write(p[:n])
+	return n, err
+}
+
+func (s *spool) spill() error {
+	f, err := os.CreateTemp(s.dir, "spool-")
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.file = f
+	if err := os.Remove(f.Name()); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if _, err := f.Write(s.mem.Bytes()); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.mem = bytes.Buffer{}
+	return nil
+}
+
+// body is what was written, ready to be stored; valid until Close.
+func (s *spool) body() storage.Body {
+	b := storage.Body{Size: s.size}
+	s.sum.Sum(b.SHA256[:0])
+	if s.file != nil {
+		b.ReaderAt = s.file
+	} else {
+		b.ReaderAt = bytes.NewReader(s.mem.Bytes())
+	}
+	return b
+}
+
+func (s *spool) reader() io.Reader { return s.body().Reader() }
+
+// Close gives memory and disk back.
+func (s *spool) Close() error {
+	s.mem = bytes.Buffer{}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}

@@ -1,0 +1,158 @@
+// Package vaulttest makes whole vaults for tests: directory regions, local keys and
+// an SQLite catalog, all under one directory, with every real component in place.
+package vaulttest
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"medvault/imaging"
+	"medvault/imaging/dicom"
+	"medvault/imaging/pdf"
+	"medvault/keys"
+	"medvault/keys/insecure"
+	"medvault/storage"
+	"medvault/storage/dir"
+	"medvault/storage/replica"
+	"medvault/vault"
+	"medvault/vault/access"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+)
+
+// Home of the test vault, and where its foreign region lies.
+const (
+	Home    = "CN"
+	Foreign = "sg-1"
+)
+
+// Regions of the test vault in their order: three at home and one abroad.
+func Regions() []string { return []string{"cn-north", "cn-east", "cn-south", Foreign} }
+
+// Options of a test vault; the zero value is a fresh one in a temporary directory.
+type Options struct {
+	Dir      string                                                     // default t.TempDir()
+	Store    func(region, bucket string, s storage.Store) storage.Store // decorates each bucket ("data" or "keys")
+	Wrapper  func(region string, w keys.Wrapper) keys.Wrapper           // decorates each key service
+	DSN      string                                                     // default SQLite under Dir
+	AutoCare string
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// House is a running vault and what it is made of.
+type House struct {
+	*vault.Vault
+	Dir     string
+	Catalog *catalog.Catalog
+	Set     *replica.Set
+	stop    func()
+}
+
+// New runs a vault until the test ends.
+func New(t testing.TB, o Options) *House {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	h, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatalf("test vault: %v", err)
+	}
+	t.Cleanup(h.Stop)
+	return h
+}
+
+// Open runs a vault until Stop.
+func Open(ctx context.Context, o Options) (*House, error) {
+	if o.DSN == "" {
+		o.DSN = "sqlite:" + filepath.Join(o.Dir, "catalog.db")
+	}
+	spool := filepath.Join(o.Dir, "spool")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		return nil, err
+	}
+	var regions []storage.Region
+	services := make(map[string]keys.Wrapper)
+	for _, name := range Regions() {
+		region, service, err := o.region(name)
+		if err != nil {
+			return nil, err
+		}
+		regions, services[name] = append(regions, region), service
+	}
+	set, err := replica.New(replica.Config{Regions: regions, Spool: spool})
+	if err != nil {
+		return nil, err
+	}
+	engine, err := access.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	index, err := catalog.Open(ctx, catalog.Config{DSN: o.DSN, Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	v, err := vault.New(ctx, vault.Config{
+		Catalog: index, Regions: set, Services: services, Access: engine, Home: Home, Spool: spool,
+		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: dicom.New(), record.KindPDF: pdf.New()},
+		AutoCare:  o.AutoCare, Log: o.Log, Now: o.Now,
+	})
+	if err != nil {
+		index.Close()
+		return nil, err
+	}
+	h := &House{Vault: v, Dir: o.Dir, Catalog: index, Set: set}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		v.Run(run)
+	}()
+	h.stop = func() {
+		cancel()
+		<-done
+		index.Close()
+	}
+	return h, nil
+}
+
+func (o Options) region(name string) (storage.Region, keys.Wrapper, error) {
+	r := storage.Region{Name: name, Jurisdiction: Home}
+	if name == Foreign {
+		r.Jurisdiction = "SG"
+	}
+	s, err := dir.New(filepath.Join(o.Dir, "regions", name))
+	if err != nil {
+		return r, nil, err
+	}
+	r.Data, r.Keys = s, s
+	if o.Store != nil {
+		r.Data, r.Keys = o.Store(name, "data", s), o.Store(name, "keys", s)
+	}
+	w, err := insecure.New(insecure.Config{Name: name, Path: filepath.Join(o.Dir, "keys", name+".json"), Shards: 8})
+	if err != nil {
+		return r, nil, err
+	}
+	if o.Wrapper != nil {
+		return r, o.Wrapper(name, w), nil
+	}
+	return r, w, nil
+}
+
+// Stop ends the vault and waits for its workers.
+func (h *House) Stop() {
+	if h.stop != nil {
+		h.stop()
+		h.stop = nil
+	}
+}
+
+// Actor is a person of that role, at home, acting for the role's own purpose.
+func Actor(role record.Role) record.Actor {
+	return record.Actor{ID: string(role) + "-1", Role: role, Institution: "test-hospital", Issuer: "TEST", Country: Home, Purpose: record.DefaultPurpose(role)}
+}
