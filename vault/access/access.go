@@ -152,6 +152,9 @@ func (e *Engine) mayKnow(r Request, a ask) bool {
 	if r.Action == record.ActionStore {
 		return true // whoever sends a document has it
 	}
+	if r.Patient.State == StateNone {
+		return false // there is nothing to know
+	}
 	a.request.Action = know()
 	ok, _, err := e.evaluate(e.all, a)
 	return ok && err == nil

@@ -183,6 +183,7 @@ func TestReasonsAndWhoMayKnow(t *testing.T) {
 		{"which document?", "quality", "HQUALIMP", "document.read", &plain, nil, "held-for-review", true},
 		{"radiology adds no care", "radiology", "TREAT", "care.add", &plain, nil, "role-not-permitted", false},
 		{"a clinician adds no care", "clinician", "TREAT", "care.add", own, nil, "role-not-permitted", true},
+		{"a patient who is not here", "admin", "HSYSADMIN", "care.add", &access.Patient{Token: token, Residency: true}, nil, "unknown-patient", false},
 		{"care of nobody", "admin", "HSYSADMIN", "care.add", nil, nil, "request-invalid", false},
 		{"nobody", "", "TREAT", "document.read", own, ct, "no-identity", false},
 	} {
