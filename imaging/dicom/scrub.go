@@ -13,17 +13,23 @@ import (
 // Begin reads all before the pixel data, or before the first other value too long
 // to hold, and refuses what is not a DICOM instance of a patient.
 func (Scrubber) Begin(r io.Reader) (imaging.Incoming, error) {
+	in, err := begin(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := admit(in.identity, in.header); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func begin(r io.Reader) (*incoming, error) {
 	s := Split(r)
 	header, err := s.Next()
 	if err != nil {
 		return nil, err
 	}
-	in := &incoming{split: s, header: header}
-	in.identity = identify(s, header)
-	if err := admit(in.identity, header); err != nil {
-		return nil, err
-	}
-	return in, nil
+	return &incoming{split: s, header: header, identity: identify(s, header)}, nil
 }
 
 type incoming struct {

@@ -149,6 +149,8 @@ func (s *Splitter) begin() error {
 	if s.need(132) && string(s.buf[128:132]) == "DICM" {
 		s.Preamble = true
 		s.pos = 132
+	} else if s.readErr != nil && s.readErr != io.EOF {
+		return s.readErr
 	}
 	if !s.need(8) {
 		if err := s.end(); err != io.EOF {
@@ -317,7 +319,10 @@ func (s *Splitter) topLevel() (bulk bool, err error) {
 		case t == tagItemDelim || t == tagSequenceDelim: // stray
 			s.pos += 8
 			continue
-		case t == 0 && s.onlyZeros():
+		case t == 0:
+			if err := s.onlyZeros(); err != nil {
+				return false, err
+			}
 			continue
 		}
 		bulk, err := s.element(c, -1, 0)
@@ -334,18 +339,16 @@ func (s *Splitter) topLevel() (bulk bool, err error) {
 	return false, nil
 }
 
-// onlyZeros steps over zero bytes that fill a file up to its end.
-func (s *Splitter) onlyZeros() bool {
-	for n := 1; n <= maxHeld && s.need(n); n++ {
-		if s.buf[s.pos+n-1] != 0 {
-			return false
+// onlyZeros steps over zero bytes, which some writers fill a file with up to its end.
+func (s *Splitter) onlyZeros() error {
+	for s.need(1) {
+		rest := s.buf[s.pos:]
+		zeros := len(rest) - len(bytes.TrimLeft(rest, "\x00"))
+		if s.pos += zeros; zeros < len(rest) || s.pos > maxHeld {
+			return s.unreadable()
 		}
 	}
-	if s.readErr != io.EOF {
-		return false
-	}
-	s.pos = len(s.buf)
-	return true
+	return nil
 }
 
 // element reads one element and what it contains. end is where the container

@@ -1,0 +1,11 @@
+package dicom
+
+import (
+	"io"
+
+	"medvault/imaging"
+)
+
+// BeginAnyone is Begin for documents that do not say whose they are. Many real
+// files do not, and their bytes have to come back all the same.
+func BeginAnyone(r io.Reader) (imaging.Incoming, error) { return begin(r) }
