@@ -148,20 +148,3 @@ CREATE TABLE audit_head (
     lease_until BIGINT NOT NULL
 );
 INSERT INTO audit_head (one, size, checkpoint, owner, lease_until) VALUES (1, 0, '', '', 0);
-
--- +goose Down
-DROP TABLE audit_head;
-DROP TABLE audit_hashes;
-DROP TABLE audit_leaves;
-DROP TABLE audit_pending;
-DROP TABLE read_windows;
-DROP TABLE cares;
-DROP TABLE jobs;
-DROP TABLE placements;
-DROP TABLE terms;
-DROP TABLE documents;
-DROP TABLE objects;
-DROP TABLE shards;
-DROP TABLE wraps;
-DROP TABLE generations;
-DROP TABLE patients;
