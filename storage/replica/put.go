@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"medvault/storage"
@@ -29,6 +30,8 @@ type Placement struct {
 //
 // Below the quorum the error is ErrQuorum and names what happened in each region;
 // what was written stays, and placed names the regions that count.
+//
+// Once Put has returned, body is not read any more.
 func (s *Set) Put(ctx context.Context, key string, body storage.Body, p Placement) (placed []string, err error) {
 	regions, err := s.pick(p.Regions)
 	if err != nil {
@@ -127,23 +130,40 @@ func (s *Set) place(ctx context.Context, r storage.Region, key string, body stor
 }
 
 // write runs a call that reads body, and cancels it when the store takes nothing
-// of it for WriteIdle.
+// of it for WriteIdle. Once it has returned nobody reads body any more: an HTTP
+// client may still be sending when the answer is there.
 func (s *Set) write(ctx context.Context, body storage.Body, call func(context.Context, storage.Body) error) error {
 	w := newWatch(ctx, s.cfg.WriteIdle)
 	defer w.end()
-	body.ReaderAt = watchedReaderAt{body.ReaderAt, w}
-	err := call(w.ctx, body)
-	return w.explain(err)
+	lent := &lentReaderAt{inner: body.ReaderAt, watch: w}
+	defer lent.takeBack()
+	body.ReaderAt = lent
+	return w.explain(call(w.ctx, body))
 }
 
-type watchedReaderAt struct {
-	io.ReaderAt
+// lentReaderAt reads from inner until it is taken back.
+type lentReaderAt struct {
+	inner io.ReaderAt
 	watch *watch
+
+	mu   sync.RWMutex // held for reading during a read, for writing to take back
+	back bool
 }
 
-func (r watchedReaderAt) ReadAt(p []byte, off int64) (int, error) {
+func (r *lentReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.back {
+		return 0, errors.New("the write is over")
+	}
 	r.watch.touch()
-	return r.ReaderAt.ReadAt(p, off)
+	return r.inner.ReadAt(p, off)
+}
+
+func (r *lentReaderAt) takeBack() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.back = true
 }
 
 // verify reads an object back.

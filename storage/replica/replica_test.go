@@ -520,3 +520,28 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// keeper is a store that holds on to the body it was lent.
+type keeper struct {
+	storage.Store
+	body storage.Body
+}
+
+func (k *keeper) Put(ctx context.Context, key string, body storage.Body) error {
+	k.body = body
+	return k.Store.Put(ctx, key, body)
+}
+
+func TestBodyIsNotReadAfterPut(t *testing.T) {
+	k := &keeper{Store: open(t, t.TempDir())}
+	set, err := replica.New(replica.Config{Regions: []storage.Region{{Name: "north", Data: k, Keys: k}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Put(t.Context(), "objects/x", storetest.Body([]byte("abc")), replica.Placement{Quorum: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := k.body.ReadAt(make([]byte, 3), 0); err == nil {
+		t.Errorf("ReadAt after Put = %d bytes; want an error", n)
+	}
+}

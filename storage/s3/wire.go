@@ -37,7 +37,6 @@ func Tune(t *http.Transport) {
 	t.MaxIdleConns = 256
 	t.MaxIdleConnsPerHost = 64
 	t.DisableCompression = true // sealed bytes do not shrink, and a decoded body hides its length
-	t.ForceAttemptHTTP2 = true
 	t.WriteBufferSize = 64 << 10
 	t.ReadBufferSize = 64 << 10
 }

@@ -109,6 +109,7 @@ func (fault *Fault) answer(ctx context.Context) error {
 	return fault.Err
 }
 
+// Put fails before or, when Late, after the store has done the work.
 func (f *Faulty) Put(ctx context.Context, key string, body storage.Body) error {
 	fault := f.note("put", key)
 	if fault != nil && !fault.Late {
@@ -122,6 +123,7 @@ func (f *Faulty) Put(ctx context.Context, key string, body storage.Body) error {
 	return fault.answer(ctx)
 }
 
+// Get fails at once, or its reader does after so many bytes.
 func (f *Faulty) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	fault := f.note("get", key)
 	if fault != nil && fault.After == 0 && !fault.Damage {
@@ -160,6 +162,7 @@ func (r *faultyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Head fails or asks the store.
 func (f *Faulty) Head(ctx context.Context, key string) (storage.Info, error) {
 	if err := f.strike(ctx, "head", key); err != nil {
 		return storage.Info{}, err
@@ -167,6 +170,7 @@ func (f *Faulty) Head(ctx context.Context, key string) (storage.Info, error) {
 	return f.inner.Head(ctx, key)
 }
 
+// List fails at its first object or asks the store.
 func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
 	if err := f.strike(ctx, "list", prefix); err != nil {
 		return func(yield func(storage.Info, error) bool) { yield(storage.Info{}, err) }
@@ -174,6 +178,7 @@ func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 	return f.inner.List(ctx, prefix, after)
 }
 
+// Delete fails before the store does anything.
 func (f *Faulty) Delete(ctx context.Context, key string) error {
 	if err := f.strike(ctx, "delete", key); err != nil {
 		return err
@@ -181,6 +186,7 @@ func (f *Faulty) Delete(ctx context.Context, key string) error {
 	return f.inner.Delete(ctx, key)
 }
 
+// Repair fails before the store does anything.
 func (f *Faulty) Repair(ctx context.Context, key string, bad storage.Info, body storage.Body) error {
 	if err := f.strike(ctx, "repair", key); err != nil {
 		return err
