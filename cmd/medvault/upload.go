@@ -65,6 +65,8 @@ type refusedFile struct {
 	Path   string `json:"path"`
 	Status int    `json:"status"`
 	Reason string `json:"reason"`
+
+	failed bool // not refused: another run may store it
 }
 
 // uploadedDocument is a document that is in the vault, as this run was told.
@@ -124,6 +126,9 @@ func findFiles(paths []string, out *uploaded) (files []foundFile) {
 	refuse := func(path, reason string) {
 		out.Refused = append(out.Refused, refusedFile{Path: path, Reason: reason})
 	}
+	unreadable := func(path string, err error) {
+		out.Refused = append(out.Refused, refusedFile{Path: path, Reason: "cannot be read: " + reason(err), failed: true})
+	}
 	for _, start := range paths {
 		// A link named by the user is followed; links inside folders are not.
 		root := start
@@ -134,7 +139,7 @@ func findFiles(paths []string, out *uploaded) (files []foundFile) {
 		filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
-				refuse(path, "cannot be read: "+reason(err))
+				unreadable(path, err)
 				return nil
 			case d.IsDir():
 				return nil
@@ -144,12 +149,12 @@ func findFiles(paths []string, out *uploaded) (files []foundFile) {
 			}
 			info, err := d.Info()
 			if err != nil {
-				refuse(path, "cannot be read: "+reason(err))
+				unreadable(path, err)
 				return nil
 			}
 			absolute, err := filepath.Abs(path)
 			if err != nil {
-				refuse(path, reason(err))
+				unreadable(path, err)
 				return nil
 			}
 			files = append(files, foundFile{path, info.Size(), journalEntry{absolute, info.Size(), info.ModTime()}})
@@ -227,13 +232,15 @@ func (u *uploader) send(ctx context.Context, path string) (client.Stored, error)
 	return u.vault.StoreDICOM(ctx, body)
 }
 
+var errNoPatient = errors.New("a PDF does not say whose it is: give --patient [ISSUER^^]ID")
+
 func (u *uploader) sendPDF(ctx context.Context, body io.Reader) (client.Stored, error) {
 	issuer, id, hasIssuer := strings.Cut(u.options.patient, "^^")
 	if !hasIssuer {
 		issuer, id = "", u.options.patient
 	}
 	if id == "" {
-		return client.Stored{}, errors.New("a PDF does not say whose it is: give --patient [ISSUER^^]ID")
+		return client.Stored{}, errNoPatient
 	}
 	return u.vault.StorePDF(ctx, body, client.PDF{PatientID: id, Issuer: issuer, Category: u.options.category, Title: u.options.title})
 }
@@ -257,10 +264,14 @@ func (o *uploaded) present(path string, s *client.Stored) {
 }
 
 func (o *uploaded) refused(path string, err error) {
-	r := refusedFile{Path: path, Reason: err.Error()}
+	r := refusedFile{Path: path, Reason: err.Error(), failed: !errors.Is(err, errNoPatient)}
 	var answered *client.Error
 	if errors.As(err, &answered) {
 		r.Status = answered.Status
+		r.failed = answered.Status < 400 || answered.Status >= 500
+		if answered.Code != "" {
+			r.Reason = answered.Code + ": " + answered.Message
+		}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -289,16 +300,20 @@ func (o *uploaded) tell(w io.Writer) {
 	}
 }
 
-// verdict is nil when everything is in the vault. A file that got no answer, or an
-// answer that the vault cannot now, failed; the others were refused.
+// verdict is nil when everything is in the vault. What got no answer, or the answer
+// that the vault cannot now, failed; the rest was refused.
 func (o *uploaded) verdict() error {
-	if len(o.Refused) == 0 {
-		return nil
-	}
+	failed := 0
 	for _, r := range o.Refused {
-		if r.Status < 400 || r.Status >= 500 {
-			return fmt.Errorf("%d of the files are not stored; run the command again for those that failed", len(o.Refused))
+		if r.failed {
+			failed++
 		}
 	}
-	return refusedError{fmt.Errorf("the vault refused %d of the files", len(o.Refused))}
+	switch {
+	case failed > 0:
+		return fmt.Errorf("%d files failed and %d were refused; run the command again for those that failed", failed, len(o.Refused)-failed)
+	case len(o.Refused) > 0:
+		return refusedError{fmt.Errorf("%d files were refused", len(o.Refused))}
+	}
+	return nil
 }
