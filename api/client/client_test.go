@@ -118,6 +118,24 @@ func TestAStudyThatWasCutNeverEndsCleanly(t *testing.T) {
 	}
 }
 
+func TestADocumentOfAnotherHashIsRefused(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Repr-Digest", "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:") // of "abc"
+		io.WriteString(w, strings.TrimPrefix(r.URL.Path, "/api/v1/documents/"))
+	}))
+	defer server.Close()
+	c, err := client.New(client.Config{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Document(t.Context(), "abc", io.Discard); err != nil {
+		t.Errorf("Document = %v; want it taken", err)
+	}
+	if _, err := c.Document(t.Context(), "abd", io.Discard); err == nil {
+		t.Error("Document of another hash = nil; want an error")
+	}
+}
+
 func TestAVerificationWithoutItsReportIsCut(t *testing.T) {
 	c, _ := answering(t, 200, "application/x-ndjson", "{\"done\":1,\"total\":2}\n{\"done\":2,\"total\":2}\n")
 	var seen []int64

@@ -3,6 +3,8 @@ package client
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -73,8 +75,8 @@ func unended(r io.Reader) io.Reader {
 	return io.MultiReader(r, strings.NewReader("\r\n"), end)
 }
 
-// Document writes a document to w and returns its media type. On error w may hold a
-// part of it.
+// Document writes a document to w and returns its media type. It fails unless the
+// whole has the SHA-256 that the vault names for it; then w may hold a part.
 func (c *Client) Document(ctx context.Context, id record.ObjectID, w io.Writer) (mediaType string, err error) {
 	path := "/api/v1/documents/" + url.PathEscape(string(id))
 	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
@@ -82,8 +84,13 @@ func (c *Client) Document(ctx context.Context, id record.ObjectID, w io.Writer) 
 		return "", err
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(w, resp.Body); err != nil {
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, sum), resp.Body); err != nil {
 		return "", fmt.Errorf("GET %s: %w", path, err)
+	}
+	got := "sha-256=:" + base64.StdEncoding.EncodeToString(sum.Sum(nil)) + ":"
+	if want := resp.Header.Get("Repr-Digest"); want != "" && want != got {
+		return "", fmt.Errorf("GET %s: what arrived has another SHA-256 than the vault names", path)
 	}
 	return resp.Header.Get("Content-Type"), nil
 }

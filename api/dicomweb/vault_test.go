@@ -290,6 +290,33 @@ func TestWhoMaySeeWhat(t *testing.T) {
 	}
 }
 
+// A held instance among others leaves the rest, and the status says so; alone it is
+// refused with its reason.
+func TestWhatIsHeldIsLeftOut(t *testing.T) {
+	h := newHouse(t)
+	p := imagingtest.NewPatient(10)
+	h.stored(ct(p, imagingtest.Options{Study: 1, Series: 1, Instance: 1}), ct(p, imagingtest.Options{Study: 1, Series: 2, Instance: 2, Modality: "US"}))
+	study := first(t, h.datasets(h.get(record.RoleQuality, "/studies", ""))[0]["0020000D"])
+
+	r := h.get(record.RoleQuality, "/studies/"+study, asStored)
+	if parts := h.parts(r); r.status != http.StatusPartialContent || len(parts) != 1 {
+		t.Errorf("a study with a held instance = %d with %d parts; want 206 with the other one", r.status, len(parts))
+	}
+	r = h.get(record.RoleQuality, "/studies/"+study+"/metadata", "")
+	if all := h.datasets(r); r.status != http.StatusPartialContent || len(all) != 1 {
+		t.Errorf("its metadata = %d with %d datasets; want 206 with 1", r.status, len(all))
+	}
+	if r := h.get(record.RoleClinician, "/studies/"+p.StudyUID(imagingtest.Options{Study: 1}), asStored); r.status != 200 || len(h.parts(r)) != 2 {
+		t.Errorf("for a clinician the study = %d; want 200 with both", r.status)
+	}
+
+	alone := imagingtest.NewPatient(11)
+	h.stored(ct(alone, imagingtest.Options{Study: 1, Series: 1, Instance: 1, Modality: "US"}))
+	if all := h.datasets(h.get(record.RoleQuality, "/studies", "")); len(all) != 1 {
+		t.Errorf("quality finds %d studies; want only the one that is released in part", len(all))
+	}
+}
+
 func TestFrames(t *testing.T) {
 	h := newHouse(t)
 	p := imagingtest.NewPatient(4)

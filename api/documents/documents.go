@@ -9,6 +9,8 @@ package documents
 
 import (
 	"bufio"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -138,6 +140,9 @@ func (f *face) get(c *gin.Context) {
 	c.Header("Content-Length", strconv.FormatInt(h.Size, 10))
 	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s"`, h.ID, extension))
 	c.Header("ETag", etag)
+	if sum, err := hex.DecodeString(h.SHA256); err == nil && len(sum) == 32 {
+		c.Header("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":") // RFC 9530
+	}
 	c.Status(http.StatusOK)
 	c.Writer.WriteHeaderNow()
 	if _, err := ahead.WriteTo(c.Writer); err != nil {

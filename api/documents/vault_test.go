@@ -2,6 +2,8 @@ package documents_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -78,6 +80,10 @@ func TestADocumentComesBackByteForByte(t *testing.T) {
 		resp, got := do(t, record.RoleClinician, "GET", url+"/documents/"+string(created.ID), "", nil)
 		if resp.StatusCode != 200 || string(got) != row.original || resp.Header.Get("Content-Type") != row.contentType {
 			t.Errorf("%s: back %d %s, %d bytes; want the %d that went in", row.name, resp.StatusCode, resp.Header.Get("Content-Type"), len(got), len(row.original))
+		}
+		sum := sha256.Sum256([]byte(row.original))
+		if want := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"; resp.Header.Get("Repr-Digest") != want {
+			t.Errorf("%s: Repr-Digest %q; want %q", row.name, resp.Header.Get("Repr-Digest"), want)
 		}
 		if disposition := resp.Header.Get("Content-Disposition"); !strings.Contains(disposition, string(created.ID)) || len(imagingtest.Leaks([]byte(disposition), p.Identifiers())) > 0 {
 			t.Errorf("%s: Content-Disposition %q; want the object id and no name", row.name, disposition)
