@@ -44,7 +44,7 @@ func newHolder() holder {
 }
 
 func TestLeaksCanFail(t *testing.T) {
-	for _, out := range []string{fmt.Sprintf("%v", secret), fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("%s", secret[:]),
+	for _, out := range []string{fmt.Sprintf("%v", secret), fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), string(secret[:]),
 		fmt.Sprintf("%o", secret), fmt.Sprintf("%b", secret), fmt.Sprintf("%#v", secret), fmt.Sprintf("% x", secret)} {
 		if !leaks(out) {
 			t.Errorf("leaks(%q) = false; want true", out)

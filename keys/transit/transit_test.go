@@ -485,7 +485,9 @@ func TestCredentialsHideThemselves(t *testing.T) {
 			t.Errorf("Sprintf(%q) shows a credential: %s", format, out)
 		}
 	}
-	if _, err := json.Marshal(c); err == nil {
-		t.Error("a configuration with credentials can be marshalled")
+	for _, value := range []any{c, &c, c.Auth} {
+		if _, err := json.Marshal(value); err == nil {
+			t.Errorf("%T with credentials can be marshalled", value)
+		}
 	}
 }
