@@ -1,6 +1,6 @@
 -- name: PromiseRegion :execrows
-INSERT INTO placements (key, region, object, placed_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST(sqlc.arg(region) AS TEXT), o.id, 0 FROM objects o
+INSERT INTO placements (key, region, object, size, placed_at)
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST(sqlc.arg(region) AS TEXT), o.id, o.size, 0 FROM objects o
 WHERE o.id = sqlc.arg(id)
 ON CONFLICT (key, region) DO NOTHING;
 
@@ -19,6 +19,6 @@ ORDER BY p.key LIMIT sqlc.arg(max_rows);
 
 -- name: RegionStats :one
 SELECT CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS objects,
-       CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN o.size ELSE 0 END), 0) AS BIGINT) AS bytes,
+       CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN p.size ELSE 0 END), 0) AS BIGINT) AS bytes,
        CAST(COALESCE(SUM(CASE WHEN p.placed_at = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS pending
-FROM placements p JOIN objects o ON o.id = p.object WHERE p.region = $1;
+FROM placements p WHERE p.region = $1;

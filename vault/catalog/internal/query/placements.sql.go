@@ -122,8 +122,8 @@ func (q *Queries) MarkPlaced(ctx context.Context, arg MarkPlacedParams) (int64, 
 }
 
 const promiseRegion = `-- name: PromiseRegion :execrows
-INSERT INTO placements (key, region, object, placed_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST($1 AS TEXT), o.id, 0 FROM objects o
+INSERT INTO placements (key, region, object, size, placed_at)
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST($1 AS TEXT), o.id, o.size, 0 FROM objects o
 WHERE o.id = $2
 ON CONFLICT (key, region) DO NOTHING
 `
@@ -143,9 +143,9 @@ func (q *Queries) PromiseRegion(ctx context.Context, arg PromiseRegionParams) (i
 
 const regionStats = `-- name: RegionStats :one
 SELECT CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS objects,
-       CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN o.size ELSE 0 END), 0) AS BIGINT) AS bytes,
+       CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN p.size ELSE 0 END), 0) AS BIGINT) AS bytes,
        CAST(COALESCE(SUM(CASE WHEN p.placed_at = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS pending
-FROM placements p JOIN objects o ON o.id = p.object WHERE p.region = $1
+FROM placements p WHERE p.region = $1
 `
 
 type RegionStatsRow struct {
