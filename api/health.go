@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,32 +17,32 @@ func health(c *gin.Context) { answer.JSON(c, http.StatusOK, gin.H{"status": "ok"
 // readyAnswer is the body of /readyz.
 type readyAnswer struct {
 	Ready   bool     `json:"ready"`
-	Missing []string `json:"missing,omitempty"` // the regions and key services that are missing, one a line
+	Missing []string `json:"missing,omitempty"` // the regions and key services that do not answer
 }
 
-// readyz is 200 when documents can be stored and opened now, else 503. Unlike every
-// other answer it tells the errors: they name regions and key services, and who
-// watches the gateway has no token.
+// readyz is 200 when documents can be stored and opened now, else 503. It names the
+// regions and key services that do not answer, also while there are enough others;
+// who watches the gateway has no token.
 func (s *Server) readyz(c *gin.Context) {
-	missing := s.ready.missing(c.Request.Context())
+	a := s.ready.now(c.Request.Context())
 	if s.draining.Load() {
-		missing = []string{"this gateway is shutting down"}
+		a = readyAnswer{Missing: []string{"this gateway is shutting down"}}
 	}
-	if len(missing) > 0 {
+	status := http.StatusOK
+	if !a.Ready {
 		c.Header("Retry-After", "10")
-		answer.JSON(c, http.StatusServiceUnavailable, readyAnswer{Missing: missing})
-		return
+		status = http.StatusServiceUnavailable
 	}
-	answer.JSON(c, http.StatusOK, readyAnswer{Ready: true})
+	answer.JSON(c, status, a)
 }
 
 // readiness asks the vault at most once a second, whoever watches.
 type readiness struct {
-	ask func(context.Context) error
+	ask func(context.Context) (ready bool, missing []string)
 
 	mu   sync.Mutex // held while asking: later watchers share the answer
 	at   time.Time
-	last []string
+	last readyAnswer
 }
 
 const (
@@ -51,7 +50,7 @@ const (
 	readyTimeout = 5 * time.Second
 )
 
-func (r *readiness) missing(ctx context.Context) []string {
+func (r *readiness) now(ctx context.Context) readyAnswer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.at.IsZero() && time.Since(r.at) < readyFresh {
@@ -60,10 +59,7 @@ func (r *readiness) missing(ctx context.Context) []string {
 	// A watcher that hangs up must not make the next one see a failure.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
-	r.last = nil
-	if err := r.ask(ctx); err != nil {
-		r.last = strings.Split(err.Error(), "\n") // errors.Join puts each on its line
-	}
+	r.last.Ready, r.last.Missing = r.ask(ctx)
 	r.at = time.Now()
 	return r.last
 }

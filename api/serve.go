@@ -38,8 +38,9 @@ type Config struct {
 	Origins   []string               // browsers of these origins may call, as https://viewer.example; default none
 	Registry  *prometheus.Registry   // other rooms register their metrics on it; default a new one
 	Grace     time.Duration          // how long requests may take to finish at shutdown; default 30 s
-	// Ready says what is missing; default Vault.Ready.
-	Ready func(context.Context) error
+	// Ready says whether documents can be stored and opened now, and what does not
+	// answer; default Vault.Ready.
+	Ready func(context.Context) (ready bool, missing []string)
 	// Mount adds further routes behind authentication; default none.
 	Mount func(gin.IRouter)
 }

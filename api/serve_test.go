@@ -71,7 +71,7 @@ func newGateway(t *testing.T, change func(*api.Config)) gateway {
 	cfg := api.Config{
 		Vault: &vault.Vault{}, Auth: auth, PublicURL: "http://127.0.0.1:8042",
 		Log:   slog.New(slog.NewJSONHandler(g.log, nil)),
-		Ready: func(context.Context) error { return nil },
+		Ready: func(context.Context) (bool, []string) { return true, nil },
 		Mount: func(r gin.IRouter) {
 			r.GET("/whoami/:patient", func(c *gin.Context) { answer.JSON(c, 200, answer.Actor(c)) })
 			r.GET("/panic", func(*gin.Context) { panic("key of " + planted) })
@@ -393,9 +393,11 @@ func TestServeUnderBothProfiles(t *testing.T) {
 }
 
 func TestReadyNamesWhatIsMissing(t *testing.T) {
-	missing := errors.Join(errors.New("region cn-east: unreachable"), errors.New("key service transit-north: sealed"))
+	missing := []string{"region cn-east: unreachable", "key service transit-north: sealed"}
 	asked := 0
-	g := newGateway(t, func(c *api.Config) { c.Ready = func(context.Context) error { asked++; return missing } })
+	g := newGateway(t, func(c *api.Config) {
+		c.Ready = func(context.Context) (bool, []string) { asked++; return false, missing }
+	})
 	for range 3 {
 		w := g.do("GET", "/readyz")
 		if want := `{"ready":false,"missing":["region cn-east: unreachable","key service transit-north: sealed"]}`; w.Code != 503 || w.Body.String() != want || w.Header().Get("Retry-After") == "" {
@@ -407,6 +409,12 @@ func TestReadyNamesWhatIsMissing(t *testing.T) {
 	}
 	if w := g.do("GET", "/healthz"); w.Code != 200 {
 		t.Errorf("healthz: %d; the process lives", w.Code)
+	}
+	degraded := newGateway(t, func(c *api.Config) {
+		c.Ready = func(context.Context) (bool, []string) { return true, missing[:1] }
+	})
+	if w := degraded.do("GET", "/readyz"); w.Code != 200 || w.Body.String() != `{"ready":true,"missing":["region cn-east: unreachable"]}` {
+		t.Errorf("readyz with enough regions: %d %s", w.Code, w.Body)
 	}
 	if w := newGateway(t, nil).do("GET", "/readyz"); w.Code != 200 || w.Body.String() != `{"ready":true}` {
 		t.Errorf("readyz: %d %s", w.Code, w.Body)

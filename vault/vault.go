@@ -126,12 +126,13 @@ func (v *Vault) Run(ctx context.Context) error {
 	return v.log.Run(ctx)
 }
 
-// Ready is nil when the vault can store and open now; otherwise its error names
-// the regions and key services that are missing.
-func (v *Vault) Ready(ctx context.Context) error {
-	ready, missing := v.health(ctx)
-	if ready {
-		return nil
+// Ready says whether the vault can store and open now, and names the home regions,
+// key services and the catalog that do not answer. With a quorum of regions it is
+// ready although some are missing.
+func (v *Vault) Ready(ctx context.Context) (ready bool, missing []string) {
+	ready, missing = v.health(ctx)
+	if err := v.cfg.Catalog.Ping(ctx); err != nil {
+		return false, append(missing, "catalog")
 	}
-	return record.Refuse(record.ErrUnavailable, "not-ready", "missing: "+missing)
+	return ready, missing
 }

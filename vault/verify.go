@@ -80,7 +80,7 @@ func (v *Vault) probe(ctx context.Context, r storage.Region) RegionStatus {
 
 // health says whether enough home regions with their key services answer to store
 // and open, and names those that do not.
-func (v *Vault) health(ctx context.Context) (ready bool, missing string) {
+func (v *Vault) health(ctx context.Context) (ready bool, missing []string) {
 	home := v.homeRegions()
 	states := make([]RegionStatus, len(home))
 	var wg sync.WaitGroup
@@ -88,17 +88,12 @@ func (v *Vault) health(ctx context.Context) (ready bool, missing string) {
 		wg.Go(func() { states[i] = v.probe(ctx, r) })
 	}
 	wg.Wait()
-	var names []string
 	for _, s := range states {
 		if s.Problem != "" {
-			names = append(names, s.Name+" ("+s.Problem+")")
+			missing = append(missing, s.Name+": "+s.Problem)
 		}
 	}
-	ready = len(home)-len(names) >= v.cfg.Quorum(len(home))
-	if err := v.cfg.Catalog.Ping(ctx); err != nil {
-		ready, names = false, append(names, "catalog")
-	}
-	return ready, strings.Join(names, ", ")
+	return len(home)-len(missing) >= v.cfg.Quorum(len(home)), missing
 }
 
 // VerifyOptions chooses what to prove.
