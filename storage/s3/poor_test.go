@@ -1,0 +1,167 @@
+package s3_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"medvault/storage"
+	"medvault/storage/s3"
+	"medvault/storage/storetest"
+)
+
+// poor is a service that ignores conditions and checksums, as some do.
+type poor struct {
+	objects  map[string][]byte
+	mangle   bool // what is put is stored with a bit flipped
+	shuffled bool // listings run backwards
+	sticky   bool // deleted versions stay
+}
+
+func (p *poor) Put(_ context.Context, key string, body storage.Body, _ s3.Condition) error {
+	b, err := io.ReadAll(body.Reader())
+	if err != nil {
+		return err
+	}
+	if p.mangle {
+		b[0] ^= 1
+	}
+	p.objects[key] = b
+	return nil
+}
+
+func (p *poor) Get(_ context.Context, key string, offset, length int64) (io.ReadCloser, int64, int64, error) {
+	b, ok := p.objects[key]
+	if !ok {
+		return nil, 0, 0, storage.ErrNotExist
+	}
+	return io.NopCloser(bytes.NewReader(b)), 0, int64(len(b)), nil // ignores ranges, too
+}
+
+func (p *poor) Head(_ context.Context, key string) (s3.Object, error) {
+	b, ok := p.objects[key]
+	if !ok {
+		return s3.Object{}, storage.ErrNotExist
+	}
+	return s3.Object{Size: int64(len(b)), ETag: fmt.Sprintf("%x", storetest.Body(b).SHA256)}, nil
+}
+
+func (p *poor) List(_ context.Context, prefix, _ string) iter.Seq2[storage.Info, error] {
+	return func(yield func(storage.Info, error) bool) {
+		keys := slices.Sorted(maps.Keys(p.objects))
+		if p.shuffled {
+			slices.Reverse(keys)
+		}
+		for _, key := range keys {
+			if strings.HasPrefix(key, prefix) && !yield(storage.Info{Key: key, Size: int64(len(p.objects[key]))}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (p *poor) Versions(_ context.Context, key string) ([]string, error) {
+	if _, ok := p.objects[key]; ok {
+		return []string{"1"}, nil
+	}
+	return nil, nil
+}
+
+func (p *poor) Delete(_ context.Context, key, _ string) error {
+	if !p.sticky || strings.HasPrefix(key, "probe/") {
+		delete(p.objects, key)
+	}
+	return nil
+}
+
+func (p *poor) Copy(_ context.Context, from, to string) error {
+	p.objects[to] = p.objects[from]
+	return nil
+}
+
+func (p *poor) Versioning(context.Context) (string, error) {
+	if p.sticky {
+		return "Suspended", nil
+	}
+	return "", nil
+}
+
+func (p *poor) Locked(context.Context) (bool, error) { return false, nil }
+
+func openPoor(t *testing.T, p *poor) *s3.Bucket {
+	t.Helper()
+	p.objects = map[string][]byte{}
+	b, err := s3.Open(t.Context(), p)
+	if err != nil {
+		t.Fatalf("Open = %v", err)
+	}
+	if len(p.objects) > 0 {
+		t.Errorf("the probe left %d objects", len(p.objects))
+	}
+	return b
+}
+
+func TestPoorServiceIsSeenAsPoor(t *testing.T) {
+	b := openPoor(t, &poor{})
+	if got := b.Capabilities(); got != (s3.Capabilities{}) {
+		t.Errorf("Capabilities = %v; want none", got)
+	}
+	if got, want := b.Capabilities().String(), "conditional put no, conditional replace no, sha256 checked no, versioning no, object lock no"; got != want {
+		t.Errorf("Capabilities = %s; want %s", got, want)
+	}
+}
+
+func TestPoorServiceStillKeepsTheContract(t *testing.T) {
+	p := &poor{}
+	b, ctx := openPoor(t, p), t.Context()
+	body := storetest.Body(storetest.Bytes(1000))
+	for range 2 {
+		if err := b.Put(ctx, "objects/x", body); err != nil {
+			t.Errorf("Put = %v", err)
+		}
+	}
+	if err := b.Put(ctx, "objects/x", storetest.Body([]byte("other"))); !errors.Is(err, storage.ErrExist) {
+		t.Errorf("Put of other bytes = %v; want ErrExist", err)
+	}
+	wrong := body
+	wrong.SHA256[0] ^= 1
+	if err := b.Put(ctx, "objects/y", wrong); !errors.Is(err, storage.ErrCorrupt) || p.objects["objects/y"] != nil {
+		t.Errorf("Put with a wrong sum = %v; want ErrCorrupt and nothing stored", err)
+	}
+	if _, err := b.Get(ctx, "objects/x", 10, 10); !errors.Is(err, storage.ErrRange) {
+		t.Errorf("Get of a range that is not honoured = %v; want ErrRange", err)
+	}
+	p.mangle = true
+	if err := b.Put(ctx, "objects/z", body); !errors.Is(err, storage.ErrCorrupt) {
+		t.Errorf("Put that is stored with other bytes = %v; want ErrCorrupt", err)
+	}
+}
+
+func TestListingOutOfOrderIsAnError(t *testing.T) {
+	p := &poor{shuffled: true}
+	b := openPoor(t, p)
+	p.objects["a"], p.objects["b"] = nil, nil
+	failed := false
+	for _, err := range b.List(t.Context(), "", "") {
+		failed = err != nil
+	}
+	if !failed {
+		t.Error("List of b before a ended without an error")
+	}
+}
+
+func TestDeleteNoticesWhatStays(t *testing.T) {
+	p := &poor{sticky: true}
+	b := openPoor(t, p)
+	p.objects["objects/x"] = []byte("locked")
+	if err := b.Delete(t.Context(), "objects/x"); err == nil {
+		t.Error("Delete succeeded though the version is still there")
+	}
+}
