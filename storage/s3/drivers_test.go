@@ -79,6 +79,7 @@ func (d driver) open(t testing.TB, o options) bucket {
 }
 
 func TestStore(t *testing.T) {
+	storetest.Servers(t) // skip once, not for every row
 	each(t, func(t *testing.T, d driver) {
 		for _, c := range []struct {
 			name             string
