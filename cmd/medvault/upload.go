@@ -49,8 +49,8 @@ twice.`,
 	return cmd
 }
 
-// uploaded is the JSON of upload.
-type uploaded struct {
+// uploadResult is the JSON of upload.
+type uploadResult struct {
 	Stored    int                `json:"stored"`
 	Present   int                `json:"present"` // of them or of an earlier run
 	Refused   []refusedFile      `json:"refused"`
@@ -93,7 +93,7 @@ func (a *app) upload(ctx context.Context, at *connection, paths []string, o uplo
 	}
 	defer done.close()
 
-	out := &uploaded{Refused: []refusedFile{}, Documents: []uploadedDocument{}}
+	out := &uploadResult{Refused: []refusedFile{}, Documents: []uploadedDocument{}}
 	files := findFiles(paths, out)
 	var total int64
 	for _, f := range files {
@@ -122,7 +122,7 @@ type foundFile struct {
 
 // findFiles walks the paths. What is no regular file, or cannot be read, is listed
 // as refused: nothing is left out in silence.
-func findFiles(paths []string, out *uploaded) (files []foundFile) {
+func findFiles(paths []string, out *uploadResult) (files []foundFile) {
 	refuse := func(path, reason string) {
 		out.Refused = append(out.Refused, refusedFile{Path: path, Reason: reason})
 	}
@@ -177,7 +177,7 @@ type uploader struct {
 	vault    *client.Client
 	journal  *journal
 	options  uploadOptions
-	out      *uploaded
+	out      *uploadResult
 	progress progress
 }
 
@@ -245,7 +245,7 @@ func (u *uploader) sendPDF(ctx context.Context, body io.Reader) (client.Stored, 
 	return u.vault.StorePDF(ctx, body, client.PDF{PatientID: id, Issuer: issuer, Category: u.options.category, Title: u.options.title})
 }
 
-func (o *uploaded) stored(path string, s client.Stored) {
+func (o *uploadResult) stored(path string, s client.Stored) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.Stored++
@@ -254,7 +254,7 @@ func (o *uploaded) stored(path string, s client.Stored) {
 
 // present counts a document that was there before; s is nil when an earlier run
 // stored it and it was not sent.
-func (o *uploaded) present(path string, s *client.Stored) {
+func (o *uploadResult) present(path string, s *client.Stored) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.Present++
@@ -263,7 +263,7 @@ func (o *uploaded) present(path string, s *client.Stored) {
 	}
 }
 
-func (o *uploaded) refused(path string, err error) {
+func (o *uploadResult) refused(path string, err error) {
 	r := refusedFile{Path: path, Reason: err.Error(), failed: !errors.Is(err, errNoPatient)}
 	var answered *client.Error
 	if errors.As(err, &answered) {
@@ -278,7 +278,7 @@ func (o *uploaded) refused(path string, err error) {
 	o.Refused = append(o.Refused, r)
 }
 
-func (o *uploaded) tell(w io.Writer) {
+func (o *uploadResult) tell(w io.Writer) {
 	fmt.Fprintf(w, "stored %d, present already %d, refused %d\n", o.Stored, o.Present, len(o.Refused))
 	for _, r := range o.Refused {
 		fmt.Fprintf(w, "refused %s: %s\n", printable(r.Path), printable(r.Reason))
@@ -302,7 +302,7 @@ func (o *uploaded) tell(w io.Writer) {
 
 // verdict is nil when everything is in the vault. What got no answer, or the answer
 // that the vault cannot now, failed; the rest was refused.
-func (o *uploaded) verdict() error {
+func (o *uploadResult) verdict() error {
 	failed := 0
 	for _, r := range o.Refused {
 		if r.failed {
