@@ -13,25 +13,48 @@ import (
 
 const instance = 512 << 10 // a CT instance
 
-// BenchmarkRawWriteSync is what the disk takes for the same bytes with nothing
-// around it: the measure of BenchmarkPut.
-func BenchmarkRawWriteSync(b *testing.B) {
-	root, bytes := b.TempDir(), storetest.Bytes(instance)
-	b.SetBytes(instance)
-	for i := 0; b.Loop(); i++ {
-		f, err := os.Create(filepath.Join(root, fmt.Sprint(i)))
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := f.Write(bytes); err != nil {
-			b.Fatal(err)
-		}
-		if err := f.Sync(); err != nil {
-			b.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			b.Fatal(err)
-		}
+// BenchmarkRaw is what the disk takes for the same bytes with nothing around
+// them, without and with the folder that names them brought to disk: the measure
+// of BenchmarkPut.
+func BenchmarkRaw(b *testing.B) {
+	for _, folder := range []bool{false, true} {
+		b.Run(fmt.Sprintf("folder=%v", folder), func(b *testing.B) {
+			root, bytes := b.TempDir(), storetest.Bytes(instance)
+			b.SetBytes(instance)
+			for i := 0; b.Loop(); i++ {
+				writeSync(b, filepath.Join(root, fmt.Sprint(i)), bytes)
+				if folder {
+					syncFolder(b, root)
+				}
+			}
+		})
+	}
+}
+
+func writeSync(b *testing.B, path string, bytes []byte) {
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := f.Write(bytes); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func syncFolder(b *testing.B, path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -48,7 +71,7 @@ func BenchmarkPut(b *testing.B) {
 	b.SetBytes(instance)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if err := s.Put(b.Context(), fmt.Sprintf("objects/%02x/%d", i%256, i), body); err != nil {
+		if err := s.Put(b.Context(), fmt.Sprintf("objects/%02x/%d", i%16, i), body); err != nil {
 			b.Fatal(err)
 		}
 	}
