@@ -102,6 +102,7 @@ const (
 	Fragments                   // undefined length, holds pixel fragments, not items
 	Opaque                      // a container whose inside could not be read; its length is known
 	Bulk                        // the value is not in Segment.Raw, it streams
+	Items                       // the contents are items: a sequence, or one that someone called UN
 )
 
 // Element is one element or item by reference. Elements lie flat in document
@@ -120,7 +121,7 @@ type Element struct {
 
 // Container reports whether the contents of the element are elements.
 func (e *Element) Container() bool {
-	return e.Flags&(Opaque|Fragments|Bulk) == 0 && (e.VR == SQ || e.Tag == tagItem || e.VR == UN && e.Length == Undefined)
+	return e.Flags&Items != 0 || e.Tag == tagItem || e.VR == SQ && e.Flags&(Opaque|Fragments|Bulk) == 0
 }
 
 // Segment is a stretch of a document held in memory, up to a value that is not.

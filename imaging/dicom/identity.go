@@ -46,6 +46,9 @@ func identify(s *Splitter, header *Segment) imaging.Identity {
 // trimmed is a value without padding.
 func trimmed(s string) string { return strings.Trim(s, " \x00") }
 
+// maxPatientID is many times what LO allows, in bytes.
+const maxPatientID = 1 << 10
+
 // admit refuses what has no place in a vault of patients' documents.
 func admit(id imaging.Identity, header *Segment) error {
 	if id.SOPClass == "1.2.840.10008.1.3.10" || header.Find(0x0004_1220) != nil {
@@ -53,6 +56,9 @@ func admit(id imaging.Identity, header *Segment) error {
 	}
 	if id.PatientID == "" {
 		return &imaging.Refusal{Code: "missing-patient-id", Offset: -1, Advice: "Patient ID (0010,0020) is missing or empty; a document must say whose it is"}
+	}
+	if len(id.PatientID) > maxPatientID {
+		return &imaging.Refusal{Code: "invalid-patient-id", Offset: -1, Advice: "Patient ID (0010,0020) is longer than any id"}
 	}
 	for _, u := range []struct{ value, name string }{
 		{id.Instance, "SOP Instance UID (0008,0018)"},

@@ -13,7 +13,7 @@ const (
 
 // review collects what speaks against showing the de-identified view unseen.
 type review struct {
-	doubt    bool // something in the picture or around it
+	doubt    bool // something in the picture or around it speaks for text, or is not known
 	residual bool
 	modality string
 }
@@ -53,32 +53,36 @@ func shownUnseen(class string) (modality string, ok bool) {
 }
 
 // segment looks at the original for signs of text in the picture.
-func (r *review) segment(syntax Syntax, s *Segment, w *rewriter) {
-	r.doubt = r.doubt || !w.known
+func (r *review) segment(s *Segment) {
 	for i := int32(0); int(i) < len(s.Elements); i = s.Elements[i].Next {
 		e := &s.Elements[i]
-		value := trimmed(string(s.Bytes(e)))
-		if len(value) > 1<<10 {
-			value = value[:1<<10]
-		}
 		switch e.Tag {
 		case 0x0008_0060:
-			r.modality = value
+			r.modality = trimmed(string(s.Bytes(e)))
 		case 0x0028_0301: // Burned In Annotation
-			r.doubt = r.doubt || value != "NO"
+			r.doubt = r.doubt || trimmed(string(s.Bytes(e))) != "NO"
 		case 0x0008_0064: // Conversion Type: a second capture
 			r.doubt = true
-		case 0x0008_0008: // Image Type
-			r.doubt = r.doubt || strings.Contains(value, "SCREEN") || strings.Contains(value, "SECONDARY CAPTURE") ||
-				strings.Contains(value, "DOSE") || strings.Contains(value, "REPORT")
+		case 0x0008_0008:
+			r.doubt = r.doubt || screen(string(s.Bytes(e)))
 		case 0x0028_0004: // Photometric Interpretation: colour is drawn by software
-			r.doubt = r.doubt || !strings.HasPrefix(value, "MONOCHROME")
+			r.doubt = r.doubt || !strings.HasPrefix(string(s.Bytes(e)), "MONOCHROME")
 		}
-		// An overlay without data of its own lies in spare bits of the pixels.
-		if g := e.Tag.Group(); g&0xFF01 == 0x6000 && e.Tag.Element() == 0x0102 && value != "" && syntax.order().Uint16(append([]byte(value), 0, 0)) != 0 {
+		// An overlay with a bit position lies in spare bits of the pixels.
+		if e.Tag.Group()&0xFF01 == 0x6000 && e.Tag.Element() == 0x0102 && trimmed(string(s.Bytes(e))) != "" {
 			r.doubt = true
 		}
 	}
+}
+
+// screen reports whether an Image Type is that of something captured from a screen.
+func screen(imageType string) bool {
+	for _, word := range []string{"SCREEN", "CAPTURE", "DOSE", "REPORT"} {
+		if strings.Contains(imageType, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // residue is the second line of defence: what was taken out must not be found in

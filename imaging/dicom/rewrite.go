@@ -35,6 +35,7 @@ type rewriter struct {
 	pending   []insert
 	out       []byte
 	begun     bool
+	tooLarge  bool // what was written has outgrown the original beyond reason
 }
 
 // insert is an element the content has whether the original has it or not.
@@ -64,6 +65,11 @@ func newRewriter(p imaging.Pseudonyms, s *Splitter, header *Segment) *rewriter {
 // contentSyntax is the transfer syntax of the content: that of the original, but as
 // it was found, not as promised, and never deflated.
 func contentSyntax(s Syntax) (uid string, c coding, known bool) {
+	if strings.Trim(s.UID, "0123456789.") != "" || len(s.UID) > 64 {
+		s.UID = "" // not a UID, and who knows what it says
+		uid, c, _ = contentSyntax(s)
+		return uid, c, false
+	}
 	switch s.UID {
 	case "", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2":
 		switch {
@@ -171,6 +177,9 @@ const (
 
 // element writes what the profile leaves of element i, whose source is written in c.
 func (w *rewriter) element(s *Segment, i int32, c coding, at place) {
+	if w.tooLarge = w.tooLarge || len(w.out) > 2*maxHeld; w.tooLarge {
+		return
+	}
 	e := &s.Elements[i]
 	action, keyword := w.decide(e, at)
 	switch {
@@ -205,35 +214,34 @@ func (w *rewriter) decide(e *Element, at place) (profile.Action, string) {
 	case 0x0008_0001, 0x0400_0500, 0xFFFC_FFFC:
 		return profile.Remove, "" // a length no longer right, encrypted identity, padding
 	}
-	if e.Tag.Element() == 0 || pixels(e.Tag) && at == nested {
-		return profile.Remove, "" // group lengths; icons, which show what was burned in
+	if e.Tag.Element() == 0 || e.Tag.Group() < 8 || pixels(e.Tag) && at == nested {
+		return profile.Remove, "" // group lengths; media and messages; icons, which show what was burned in
 	}
-	rule, ok := profile.Lookup(uint32(e.Tag))
-	if ok && rule.Listed {
-		return rule.Action, rule.Keyword
-	}
+	rule, listed := profile.Lookup(uint32(e.Tag))
 	known := vrOf(e.Tag)
-	if known == UN {
+	switch {
+	case listed && rule.Action != profile.Keep:
+		return rule.Action, rule.Keyword
+	case known == UN:
 		return profile.Remove, "" // private, or not in the dictionary
 	}
-	action := rule.Action
-	if !ok {
-		action = profile.Outside(known.String())
+	action := profile.Outside(known.String())
+	text := listed && action == profile.Remove // on the list of text that stays
+	if listed {
+		action = rule.Action
 	}
-	if e.VR != known && e.VR != UN && profile.Outside(e.VR.String()) == profile.Remove && !(ok && action == profile.Keep) {
-		return profile.Remove, ""
+	if e.VR != known && e.VR != UN && !text && profile.Outside(e.VR.String()) == profile.Remove {
+		return profile.Remove, "" // words where numbers belong
 	}
 	return action, rule.Keyword
 }
 
-// keep copies an element whose value can be what its VR says.
+// keep copies an element whose value can be what its VRs say, the dictionary's and
+// the written one.
 func (w *rewriter) keep(s *Segment, e *Element, c coding) {
 	value := s.Bytes(e)
-	vr := e.VR
-	if vr == UN {
-		vr = vrOf(e.Tag)
-	}
-	if !wellFormed(vr, value) {
+	known := vrOf(e.Tag)
+	if known == SQ || !wellFormed(known, value) || !wellFormed(e.VR, value) {
 		return
 	}
 	if implicit := e.Flags&Implicit != 0; implicit == w.coding.implicit && c.big == w.coding.big {

@@ -57,6 +57,7 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, original imaging.Original, conte
 		frames:  framing{syntax: in.split.Syntax},
 		who:     NewAttributes(in.split.Syntax, identifying),
 	}
+	s.review.doubt = !s.rewrite.known
 	if err := s.run(in.header); err != nil {
 		return imaging.Scrubbed{}, err
 	}
@@ -75,7 +76,7 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, original imaging.Original, conte
 		Facts: imaging.Facts{
 			Size:           s.content.n,
 			SHA256:         hex.EncodeToString(s.content.sum.Sum(nil)),
-			SOPClass:       in.identity.SOPClass,
+			SOPClass:       s.rewrite.mapUIDs(in.identity.SOPClass),
 			TransferSyntax: s.rewrite.syntaxUID,
 			Held:           held,
 			Attributes:     s.attributes(),
@@ -101,6 +102,9 @@ type scrubbing struct {
 func (s *scrubbing) run(segment *Segment) error {
 	for {
 		written, keepsBulk := s.rewrite.segment(segment)
+		if s.rewrite.tooLarge {
+			return s.split.refuse("header-too-large", "the header becomes too large without identity; the vault does not take such files")
+		}
 		if !segment.Bulk {
 			written = s.rewrite.finish(written)
 		}
@@ -133,7 +137,7 @@ func (s *scrubbing) segment(from *Segment, written []byte) error {
 	if _, err := s.content.Write(written); err != nil {
 		return fmt.Errorf("write content: %w", err)
 	}
-	s.review.segment(s.split.Syntax, from, s.rewrite)
+	s.review.segment(from)
 	s.review.residue(written, s.rewrite.removed)
 	if s.past {
 		return nil

@@ -385,6 +385,7 @@ func (s *Splitter) element(c coding, end int64, depth int) (bulk bool, err error
 		s.elements[index].Flags |= Fragments
 		err = s.fragments(c, end)
 	case e.Length == Undefined:
+		s.elements[index].Flags |= Items
 		err = s.items(inner, end, true, depth)
 	default:
 		err = s.defined(index, inner, end, depth)
@@ -460,10 +461,11 @@ func (s *Splitter) defined(index int, inner coding, end int64, depth int) error 
 		s.pos += int(e.Length)
 		return nil
 	}
+	s.elements[index].Flags |= Items
 	err := s.items(inner, until, false, depth)
 	if errors.Is(err, errMalformed) {
 		s.elements = s.elements[:index+1]
-		s.elements[index].Flags |= Opaque
+		s.elements[index].Flags = s.elements[index].Flags&^Items | Opaque
 		s.pos = int(until - s.base)
 		return nil
 	}
