@@ -12,7 +12,7 @@
 //   - Each item of a Store Instances Response also carries private elements of the
 //     creator "MEDVAULT": part number, and on success patient token, object id and
 //     whether it was here already, on failure a code and advice. The header
-//     Medvault-Patient lists the patient tokens of what was stored.
+//     Medvault-Patient lists the patient tokens of what was stored, up to 32.
 //   - A match key that is not supported is 400: a filter that is dropped returns
 //     other patients' studies.
 //   - Nothing is ever decoded. What only a decoder could turn into the asked

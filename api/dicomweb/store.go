@@ -16,6 +16,9 @@ import (
 	"medvault/vault/record"
 )
 
+// maxInstances bounds one request, because its answer names each.
+const maxInstances = 100_000
+
 // store answers a STOW-RS request (PS3.18 10.5): instances stream from the body into
 // the vault one after the other, each on its own success or failure.
 func (f *face) store(c *gin.Context) {
@@ -50,6 +53,9 @@ func (f *face) store(c *gin.Context) {
 		instance, err := body.next()
 		if err == io.EOF {
 			break
+		}
+		if err == nil && outcome.parts == maxInstances {
+			err = record.Refuse(record.ErrTooLarge, "too-many-instances", "send fewer instances in one request")
 		}
 		if err != nil {
 			outcome.broken = err
@@ -131,11 +137,18 @@ func (o *storing) add(r vault.Receipt, err error) {
 	o.failed = append(o.failed, failed{o.parts, r, err, reason})
 }
 
-// patients lists the tokens of whose documents were stored, each once.
+// maxTokens bounds the header that lists patients: proxies refuse longer ones.
+const maxTokens = 32
+
+// patients lists the tokens of whose documents were stored, each once; none when
+// they are too many.
 func (o *storing) patients() []string {
 	var tokens []string
 	for _, s := range o.stored {
 		if t := string(s.receipt.Patient); !slices.Contains(tokens, t) {
+			if len(tokens) == maxTokens {
+				return nil
+			}
 			tokens = append(tokens, t)
 		}
 	}

@@ -135,6 +135,7 @@ func TestStoreStatus(t *testing.T) {
 		{"different reasons", "", []dicomweb.Put{unreadable, refused(keysDown)}, nil, 409, 272},
 		{"too large", "", []dicomweb.Put{refused(record.ErrTooLarge)}, nil, 413, 0xA700},
 		{"unknown", "", []dicomweb.Put{refused(errors.New("x"))}, nil, 500, 272},
+		{"too long after one", "", []dicomweb.Put{stored(1, "1.2")}, record.ErrTooLarge, 413, 0xA700},
 		{"cut after one", "", []dicomweb.Put{stored(1, "1.2")}, io.ErrUnexpectedEOF, 400, 49152},
 	} {
 		status, body := dicomweb.StoreResponse(row.study, row.puts, row.broken)

@@ -80,7 +80,8 @@ func (o *storing) response() []byte {
 	}
 	if o.broken != nil && len(o.failed) == 0 {
 		// The body broke between two parts: that is the failure to name.
-		other = append(other, failed{part: o.parts + 1, err: cut(o.broken), reason: reasonUnreadable}.item())
+		why := cut(o.broken)
+		other = append(other, failed{part: o.parts + 1, err: why, reason: failureReason(why)}.item())
 	}
 	for tag, items := range map[string][]any{tagReferenced: referenced, tagFailed: refused, tagOtherFailures: other} {
 		if len(items) > 0 {
