@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"medvault/imaging"
@@ -129,6 +130,26 @@ func TestScriptSizesFallIntoClasses(t *testing.T) {
 	}
 	if len(sizes) > 100 {
 		t.Errorf("4000 lengths have %d sizes; want at most 100", len(sizes))
+	}
+}
+
+// TestRestoreOfALargePut puts more than any window or buffer holds.
+func TestRestoreOfALargePut(t *testing.T) {
+	original := make([]byte, 20<<20)
+	source := rand.New(rand.NewPCG(1, 2))
+	for i := range original {
+		original[i] = byte(source.Uint32()) & 0x1F
+	}
+	for _, step := range []int{len(original), 64 << 10, 3000} {
+		s := script(t, original, func(s *imaging.ScriptWriter) {
+			for p := range slices.Chunk(original, step) {
+				s.Put(p)
+			}
+		})
+		var out bytes.Buffer
+		if err := imaging.Restore(&out, bytes.NewReader(nil), bytes.NewReader(s)); err != nil || !bytes.Equal(out.Bytes(), original) {
+			t.Errorf("in steps of %d: %v", step, err)
+		}
 	}
 }
 

@@ -5,8 +5,12 @@
 // (profile/), scrub.go writes the content and the restore script.
 package dicom
 
+import "medvault/imaging"
+
 // Scrubber is the imaging.Scrubber for DICOM. It holds no state.
 type Scrubber struct{}
 
 // New returns a Scrubber.
 func New() Scrubber { return Scrubber{} }
+
+var _ imaging.Scrubber = Scrubber{}

@@ -35,6 +35,7 @@ type rewriter struct {
 	pending   []insert
 	out       []byte
 	begun     bool
+	pixels    bool // pixel data has been kept
 	tooLarge  bool // what was written has outgrown the original beyond reason
 }
 
@@ -292,22 +293,29 @@ func (w *rewriter) close(at int, open bool, delimiter Tag) {
 // Only arrays of numbers do: a value that cannot be looked at cannot be trusted.
 func (w *rewriter) bulk(e *Element) bool {
 	vr := w.vr(e)
-	if !pixels(e.Tag) {
+	switch {
+	case pixels(e.Tag) && w.pixels:
+		return false // a document has one picture; the frame table knows one
+	case pixels(e.Tag):
+		w.pixels = true
+		if e.Flags&Implicit != 0 && !w.coding.implicit && e.Length == Undefined {
+			vr = OB
+		}
+	default:
 		action, _ := w.decide(e, top)
 		if action != profile.Keep || e.Flags&Implicit != 0 != w.coding.implicit {
 			return false
 		}
-		switch vr {
-		case OD, OF, OL, OV, OW:
-		default:
+		if !numbers(vr) {
 			return false
 		}
-	} else if e.Flags&Implicit != 0 && !w.coding.implicit && e.Length == Undefined {
-		vr = OB
 	}
 	w.head(e.Tag, vr, e.Length)
 	return true
 }
+
+// numbers reports whether a VR is an array of numbers.
+func numbers(vr VR) bool { return vr == OD || vr == OF || vr == OL || vr == OV || vr == OW }
 
 // vr is the VR an element of the content is written with.
 func (w *rewriter) vr(e *Element) VR {

@@ -232,6 +232,7 @@ func TestWhatComesAfterThePixels(t *testing.T) {
 		"private":           {private, ""},
 		"stray delimiter":   {stray, ""},
 		"signature":         {append(bytes.Clone(private), signature...), ""},
+		"pixels again":      {append(bytes.Clone(private), "\xE0\x7F\x10\x00OW\x00\x00\x04\x00\x00\x00\x01\x02\x03\x04"...), ""},
 		"zeros to the end":  {make([]byte, 1001), ""},
 		"half a header":     {[]byte("\xFC\xFF\xFC"), "truncated"},
 		"half a value":      {private[:len(private)-1], "truncated"},
