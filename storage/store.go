@@ -31,6 +31,11 @@ type Body struct {
 	io.ReaderAt
 	Size   int64
 	SHA256 [32]byte
+
+	// Hashed says that SHA256 was taken in this process of the very bytes that
+	// ReaderAt gives. A store that would only guard against a wrong sum need not hash
+	// them again; whoever sets it compares what was stored (see Compare).
+	Hashed bool
 }
 
 // Reader returns a fresh reader over the whole body.

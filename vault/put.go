@@ -324,7 +324,7 @@ type who struct {
 // seal takes the identity out of a document and seals both halves in one pass.
 // Nothing but ciphertext reaches the spool.
 func (v *Vault) seal(in *incoming, k patientKeys) (*sealed, error) {
-	s := &sealed{id: record.NewObjectID(), class: "objects", spool: newSpool(v.cfg.Spool), keys: k}
+	s := &sealed{id: record.NewObjectID(), class: "objects", spool: v.spools.open(), keys: k}
 	if err := v.sealInto(s, in); err != nil {
 		return nil, errors.Join(err, s.spool.Close())
 	}
@@ -332,7 +332,7 @@ func (v *Vault) seal(in *incoming, k patientKeys) (*sealed, error) {
 }
 
 func (v *Vault) sealInto(s *sealed, in *incoming) error {
-	identity, k := newSpool(v.cfg.Spool), s.keys
+	identity, k := v.spools.open(), s.keys
 	defer identity.Close()
 	raw, err := s.id.Bytes()
 	if err != nil {

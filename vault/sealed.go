@@ -260,7 +260,7 @@ func (l *lazyPart) Close() error {
 
 // sealRecord seals a record about a patient: a small JSON under the content key.
 func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, value any) (*sealed, error) {
-	s := &sealed{id: id, class: "records", spool: newSpool(v.cfg.Spool), keys: k}
+	s := &sealed{id: id, class: "records", spool: v.spools.open(), keys: k}
 	raw, err := s.id.Bytes()
 	if err != nil {
 		return nil, err

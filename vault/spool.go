@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"sync"
 
 	"medvault/storage"
 )
@@ -17,14 +18,26 @@ const spoolInMemory = 2 << 20
 // spool holds ciphertext on its way to the regions: small ones in memory, large
 // ones in a file that has no name, so that a crash leaves nothing.
 type spool struct {
-	dir  string
-	mem  bytes.Buffer
-	file *os.File
-	size int64
-	sum  hash.Hash
+	spools *spools
+	mem    *bytes.Buffer // nil once spilled or closed
+	file   *os.File
+	size   int64
+	sum    hash.Hash
 }
 
-func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
+// spools makes spools and keeps their memory for the next.
+type spools struct {
+	dir    string
+	memory sync.Pool // of *bytes.Buffer
+}
+
+func newSpools(dir string) *spools {
+	return &spools{dir: dir, memory: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+}
+
+func (s *spools) open() *spool {
+	return &spool{spools: s, mem: s.memory.Get().(*bytes.Buffer), sum: sha256.New()}
+}
 
 func (s *spool) Write(p []byte) (int, error) {
 	if s.file == nil && s.mem.Len()+len(p) > spoolInMemory {
@@ -45,7 +58,7 @@ func (s *spool) Write(p []byte) (int, error) {
 }
 
 func (s *spool) spill() error {
-	f, err := os.CreateTemp(s.dir, "spool-")
+	f, err := os.CreateTemp(s.spools.dir, "spool-")
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
@@ -56,13 +69,22 @@ func (s *spool) spill() error {
 	if _, err := f.Write(s.mem.Bytes()); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	s.mem = bytes.Buffer{}
+	s.forget()
 	return nil
+}
+
+// forget gives the memory to the next spool.
+func (s *spool) forget() {
+	if s.mem != nil {
+		s.mem.Reset()
+		s.spools.memory.Put(s.mem)
+		s.mem = nil
+	}
 }
 
 // body is what was written, ready to be stored; valid until Close.
 func (s *spool) body() storage.Body {
-	b := storage.Body{Size: s.size}
+	b := storage.Body{Size: s.size, Hashed: true}
 	s.sum.Sum(b.SHA256[:0])
 	if s.file != nil {
 		b.ReaderAt = s.file
@@ -76,7 +98,7 @@ func (s *spool) reader() io.Reader { return s.body().Reader() }
 
 // Close gives memory and disk back.
 func (s *spool) Close() error {
-	s.mem = bytes.Buffer{}
+	s.forget()
 	if s.file == nil {
 		return nil
 	}

@@ -58,6 +58,7 @@ type Vault struct {
 	logKey  note.Verifier
 	deks    *dekCache
 	windows *windows
+	spools  *spools
 	held    *placedWraps
 }
 
@@ -91,7 +92,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), held: new(placedWraps)}
+	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
 	house, err := v.loadHouse(ctx)
 	if err != nil {
 		return nil, err

@@ -113,7 +113,7 @@ func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.R
 func (s *Store) open(key string) (*os.File, int64, error) {
 	f, err := os.Open(s.path(key))
 	if err != nil {
-		return nil, 0, notExist(err)
+		return nil, 0, s.notExist(err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -134,7 +134,7 @@ func (s *Store) Head(ctx context.Context, key string) (storage.Info, error) {
 	}
 	info, err := os.Lstat(s.path(key))
 	if err != nil {
-		return storage.Info{}, fmt.Errorf("head %s: %w", key, notExist(err))
+		return storage.Info{}, fmt.Errorf("head %s: %w", key, s.notExist(err))
 	}
 	if !info.Mode().IsRegular() {
 		return storage.Info{}, fmt.Errorf("head %s: %w", key, storage.ErrNotExist)
@@ -179,7 +179,7 @@ func (s *Store) remove(key string) error {
 	path := s.path(key)
 	info, err := os.Lstat(path)
 	if err != nil {
-		if errors.Is(notExist(err), storage.ErrNotExist) {
+		if errors.Is(s.notExist(err), storage.ErrNotExist) {
 			return nil
 		}
 		return err
@@ -203,10 +203,13 @@ func admit(ctx context.Context, key string) error {
 }
 
 // notExist translates what the file system says of an absent object: also a path
-// through a file is absent.
-func notExist(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return storage.ErrNotExist
+// through a file is absent. Without its root a bucket is not empty but broken.
+func (s *Store) notExist(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return err
 	}
-	return err
+	if _, err := os.Lstat(s.root); err != nil {
+		return fmt.Errorf("bucket directory: %w", err)
+	}
+	return storage.ErrNotExist
 }

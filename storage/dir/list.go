@@ -87,7 +87,7 @@ func (w *walk) entry(key string) error {
 func (w *walk) names(folder, last string) ([]string, error) {
 	f, err := os.Open(w.s.path(folder))
 	if err != nil {
-		if folder != "" && errors.Is(notExist(err), storage.ErrNotExist) {
+		if folder != "" && errors.Is(w.s.notExist(err), storage.ErrNotExist) {
 			return nil, nil
 		}
 		return nil, err // without its root a bucket is not empty but broken

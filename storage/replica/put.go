@@ -117,7 +117,7 @@ func (s *Set) place(ctx context.Context, r storage.Region, key string, body stor
 	}); err != nil {
 		return err
 	}
-	if err := s.verify(ctx, r, key, Sum{body.Size, body.SHA256}); err != nil {
+	if err := s.readBack(ctx, r, key, body); err != nil {
 		return err
 	}
 	if ready == nil {
@@ -164,6 +164,11 @@ func (r *lentReaderAt) takeBack() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.back = true
+}
+
+// readBack compares what the region gives back with what it was sent.
+func (s *Set) readBack(ctx context.Context, r storage.Region, key string, body storage.Body) error {
+	return storage.Compare(ctx, watchedStore{r.Data, s.cfg.ReadIdle}, key, body)
 }
 
 // verify reads an object back.
