@@ -1,6 +1,7 @@
 package dicom
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"strconv"
@@ -27,9 +28,10 @@ type framing struct {
 	native    bool
 	wordVR    bool
 	met       bool
-	fragments [][2]int64 // offset in the content, length; the first is the basic offset table
+	fragments [][2]int64 // offset in the content, length
+	begins    []bool     // per fragment: it begins as a codestream does
 	tooMany   bool
-	offsets   capture
+	offsets   []byte // the basic offset table
 }
 
 // segment takes note of the attributes that shape frames.
@@ -75,23 +77,44 @@ func (f *framing) follow(s *Splitter, e *Element, content *hashed) (err error) {
 		return err
 	}
 	shift := content.n - s.offset()
-	f.offsets.skip = 8
-	f.copied, err = s.CopyBulk(io.MultiWriter(content, &f.offsets), func(offset, length int64) {
-		if len(f.fragments) == 0 {
-			f.offsets.want = min(length, maxOffsets)
+	var seen capture
+	first := true
+	note := func() {
+		if first {
+			f.offsets, first = bytes.Clone(seen.kept), false
+		} else if len(f.begins) < len(f.fragments) {
+			f.begins = append(f.begins, codestream(seen.kept))
 		}
+	}
+	started := false
+	f.copied, err = s.CopyBulk(io.MultiWriter(content, &seen), func(offset, length int64) {
+		if !started { // the first item is the offset table
+			started = true
+			seen.expect(min(length, maxOffsets))
+			return
+		}
+		note()
+		seen.expect(2)
 		if f.tooMany = f.tooMany || len(f.fragments) >= maxFragments; !f.tooMany {
 			f.fragments = append(f.fragments, [2]int64{offset + shift, length})
 		}
 	})
+	note()
 	return err
 }
 
-// capture keeps want bytes after the first skip.
+// codestream reports whether a fragment begins with the marker that JPEG and its
+// kin (FFD8) or JPEG 2000 (FF4F) begin a frame with.
+func codestream(b []byte) bool { return len(b) == 2 && b[0] == 0xFF && (b[1] == 0xD8 || b[1] == 0x4F) }
+
+// capture keeps the first bytes of a fragment's value.
 type capture struct {
 	skip, want int64
 	kept       []byte
 }
+
+// expect makes ready for a fragment, whose header comes first.
+func (c *capture) expect(n int64) { c.skip, c.want, c.kept = 8, n, c.kept[:0] }
 
 func (c *capture) Write(p []byte) (int, error) {
 	n := len(p)
@@ -112,21 +135,22 @@ func (f *framing) table() *imaging.Frames {
 		return nil
 	case f.native:
 		return f.nativeTable(count)
-	case f.tooMany || len(f.fragments) < 2:
+	case f.tooMany || len(f.fragments) == 0:
 		return nil
 	}
-	fragments := f.fragments[1:]
-	frames := f.byOffsets(fragments, count)
+	frames := f.byOffsets(count)
 	switch {
 	case frames != nil:
-	case int64(len(fragments)) == count:
-		for _, g := range fragments {
+	case int64(len(f.fragments)) == count:
+		for _, g := range f.fragments {
 			frames = append(frames, [][2]int64{g})
 		}
 	case count == 1:
-		frames = [][][2]int64{fragments}
+		frames = [][][2]int64{f.fragments}
 	default:
-		return nil
+		if frames = f.byMarkers(count); frames == nil {
+			return nil
+		}
 	}
 	return &imaging.Frames{Count: len(frames), Fragments: frames}
 }
@@ -162,34 +186,49 @@ func (f *framing) nativeTable(count int64) *imaging.Frames {
 
 // byOffsets groups fragments by the extended or the basic offset table; nil where
 // there is none or where it does not fit.
-func (f *framing) byOffsets(fragments [][2]int64, count int64) [][][2]int64 {
+func (f *framing) byOffsets(count int64) [][][2]int64 {
 	var starts []int64
-	order := f.syntax.order()
 	switch {
-	case count > int64(len(fragments)):
+	case count > int64(len(f.fragments)):
 		return nil
 	case int64(len(f.extended)) == 8*count && len(f.extendedLengths) == len(f.extended):
 		for b := f.extended; len(b) > 0; b = b[8:] {
-			starts = append(starts, int64(order.Uint64(b)))
+			starts = append(starts, int64(binary.LittleEndian.Uint64(b)))
 		}
-	case int64(len(f.offsets.kept)) == 4*count && f.offsets.want == 4*count:
-		for b := f.offsets.kept; len(b) > 0; b = b[4:] {
+	case int64(len(f.offsets)) == 4*count:
+		for b := f.offsets; len(b) > 0; b = b[4:] {
 			starts = append(starts, int64(binary.LittleEndian.Uint32(b)))
 		}
 	default:
 		return nil
 	}
-	first := fragments[0][0]
+	first, next := f.fragments[0][0], 0
+	return f.group(count, func(i int) bool {
+		begins := next < len(starts) && f.fragments[i][0]-first == starts[next]
+		if begins {
+			next++
+		}
+		return begins
+	})
+}
+
+// byMarkers groups fragments by how codestreams begin.
+func (f *framing) byMarkers(count int64) [][][2]int64 {
+	return f.group(count, func(i int) bool { return i < len(f.begins) && f.begins[i] })
+}
+
+// group puts fragments together into count frames; nil when it does not come out.
+func (f *framing) group(count int64, begins func(i int) bool) [][][2]int64 {
 	var frames [][][2]int64
-	for _, g := range fragments {
-		if next := len(frames); next < len(starts) && g[0]-first == starts[next] {
+	for i, g := range f.fragments {
+		if begins(i) {
 			frames = append(frames, nil)
-		} else if next == 0 {
+		} else if len(frames) == 0 {
 			return nil
 		}
 		frames[len(frames)-1] = append(frames[len(frames)-1], g)
 	}
-	if len(frames) != len(starts) {
+	if int64(len(frames)) != count {
 		return nil
 	}
 	return frames

@@ -87,6 +87,29 @@ func TestIdentityOutAndBack(t *testing.T) {
 	}
 }
 
+// TestWhoHoldsWhatASearchReturns asks for the attributes of PS3.18 tables 10.6.3-3
+// to -5 that the document has.
+func TestWhoHoldsWhatASearchReturns(t *testing.T) {
+	p := imagingtest.NewPatient(2)
+	_, out, _, _, err := scrub(bytes.NewReader(imagingtest.CT(p, imagingtest.Options{Rows: 8, Columns: 8, Frames: 2})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var who map[string]json.RawMessage
+	if err := json.Unmarshal(out.Who, &who); err != nil {
+		t.Fatal(err)
+	}
+	for _, tag := range strings.Fields(`00080016 00080018 00080020 00080030 00080050 00080060 00080090 00081030 0008103E
+		00100010 00100020 00100030 00100040 0020000D 0020000E 00200010 00200011 00200013 00280008 00280010 00280011 00280100`) {
+		if who[tag] == nil {
+			t.Errorf("no %s", tag)
+		}
+	}
+	if !strings.Contains(string(who["00100010"]), p.Latin()) || !strings.Contains(string(who["00100010"]), p.Chinese()) {
+		t.Error("the name is not whole")
+	}
+}
+
 // checkContent reads the content as any program would.
 func checkContent(t *testing.T, content []byte, out imaging.Scrubbed) {
 	t.Helper()
@@ -143,13 +166,14 @@ func checkContent(t *testing.T, content []byte, out imaging.Scrubbed) {
 func TestFramesLieWhereTheTableSays(t *testing.T) {
 	p := imagingtest.NewPatient(7)
 	for name, o := range map[string]imagingtest.Options{
-		"native":       {Frames: 3},
-		"one":          {},
-		"big endian":   {Frames: 2, TransferSyntax: imagingtest.BigEndian},
-		"deflated":     {Frames: 2, TransferSyntax: imagingtest.Deflated},
-		"fragment":     {Frames: 3, TransferSyntax: imagingtest.JPEG2000},
-		"offset table": {Frames: 3, TransferSyntax: imagingtest.JPEG2000, OffsetTable: true, Fragments: 4},
-		"one in parts": {TransferSyntax: imagingtest.JPEG2000, Fragments: 4},
+		"native":             {Frames: 3},
+		"one":                {},
+		"big endian":         {Frames: 2, TransferSyntax: imagingtest.BigEndian},
+		"deflated":           {Frames: 2, TransferSyntax: imagingtest.Deflated},
+		"fragment":           {Frames: 3, TransferSyntax: imagingtest.JPEG2000},
+		"offset table":       {Frames: 3, TransferSyntax: imagingtest.JPEG2000, OffsetTable: true, Fragments: 4},
+		"no table, in parts": {Frames: 3, TransferSyntax: imagingtest.JPEG2000, Fragments: 4},
+		"one in parts":       {TransferSyntax: imagingtest.JPEG2000, Fragments: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Rows, o.Columns = 16, 24
@@ -312,7 +336,7 @@ func TestDeflateBomb(t *testing.T) {
 			}
 			bomb.Write(bytes.Repeat(bomb.Bytes()[from:], 1100))
 			var refusal *imaging.Refusal
-			if err, most := peak(func() error { return discard(bytes.NewReader(bomb.Bytes())) }); !errors.As(err, &refusal) {
+			if most, err := peak(func() error { return discard(bytes.NewReader(bomb.Bytes())) }); !errors.As(err, &refusal) {
 				t.Errorf("%v; want a refusal", err)
 			} else if most > 300<<20 {
 				t.Errorf("%d MiB held; want at most 300", most>>20)
@@ -332,7 +356,7 @@ func discard(r io.Reader) error {
 }
 
 // peak runs f and tells by how much the heap grew meanwhile.
-func peak(f func() error) (error, int64) {
+func peak(f func() error) (int64, error) {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
@@ -354,7 +378,7 @@ func peak(f func() error) (error, int64) {
 	}()
 	err := f()
 	close(stop)
-	return err, int64(max(<-most, start) - start)
+	return int64(max(<-most, start) - start), err
 }
 
 // TestLargeDocumentNeedsLittleMemory sends a gigabyte of pixels through.
@@ -366,7 +390,7 @@ func TestLargeDocumentNeedsLittleMemory(t *testing.T) {
 	go func() {
 		w.CloseWithError(imagingtest.Stream(w, imagingtest.NewPatient(9), imagingtest.Options{Frames: 2048}))
 	}()
-	err, most := peak(func() error { return discard(r) })
+	most, err := peak(func() error { return discard(r) })
 	if err != nil {
 		t.Fatal(err)
 	}
