@@ -16,7 +16,8 @@ import (
 
 const (
 	jobCopy  = "copy"
-	jobLease = 10 * time.Minute // longer than any copy may take
+	jobLease = 3 * time.Minute // a copy that takes longer may be begun again by another: the same bytes do no harm
+	sweep    = 10 * time.Minute
 )
 
 type copyPayload struct {
@@ -50,6 +51,21 @@ func (v *Vault) work(ctx context.Context) {
 		}
 		for _, job := range jobs {
 			v.runCopy(ctx, job, owner)
+		}
+	}
+}
+
+// tidy forgets what is over, now and then.
+func (v *Vault) tidy(ctx context.Context) {
+	for {
+		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.SweepReadWindows(ctx, v.cfg.Now()) })
+		if err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("sweep read windows", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweep):
 		}
 	}
 }

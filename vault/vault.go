@@ -124,6 +124,7 @@ func (v *Vault) Run(ctx context.Context) error {
 	for range v.cfg.Workers {
 		wg.Go(func() { v.work(ctx) })
 	}
+	wg.Go(func() { v.tidy(ctx) })
 	return v.log.Run(ctx)
 }
 

@@ -34,7 +34,8 @@ type Found struct {
 
 // Search finds what may be seen and matches, ordered by study, series, instance and
 // patient. Restrictions act before Limit and Offset; total is how many there are
-// without these two. PDFs, which have no UIDs, are not found here.
+// without these two. PDFs, which have no UIDs, and patients who are not active are
+// not found here.
 func (t *Tx) Search(ctx context.Context, s Search) (found []Found, total int, err error) {
 	columns, err := s.columns()
 	if err != nil {
@@ -157,6 +158,7 @@ func (s Search) where(b *builder, c *Catalog) {
 	if s.Series != "" {
 		b.add(" AND d.series = ?", s.Series)
 	}
+	b.add(" AND d.patient NOT IN (SELECT p.token FROM patients p WHERE p.state <> 'active')")
 	if s.ReleasedOnly {
 		b.add(" AND d.held = ''")
 	}

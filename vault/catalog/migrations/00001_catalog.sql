@@ -11,6 +11,9 @@ CREATE TABLE patients (
     created_at BIGINT NOT NULL
 );
 
+-- Few patients are frozen or erased; every search leaves them out.
+CREATE INDEX patients_not_active ON patients (token) WHERE state <> 'active';
+
 -- Whose DEKs are fixed: the row is won once, the wraps belong to the winner.
 CREATE TABLE generations (
     token      TEXT NOT NULL,
