@@ -221,7 +221,7 @@ func Kept() []string {
 		"CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion",
 		// how the image was made
 		"SequenceName", "PulseSequenceName", "ConvolutionKernel", "FilterType", "ImagedNucleus", "StackID",
-		"PositionReferenceIndicator", "ReceiveCoilName", "Radiopharmaceutical",
+		"ReceiveCoilName", "Radiopharmaceutical",
 		"ReconstructionMethod", "AttenuationCorrectionMethod", "ScatterCorrectionMethod",
 		// what the pixel values mean
 		"RescaleType", "ModalityLUTType", "WindowCenterWidthExplanation",
