@@ -61,8 +61,8 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 	if err != nil {
 		return in.receipt(), err
 	}
-	if done, rcpt, err := v.stored(ctx, in); done {
-		return rcpt, err
+	if done, r, err := v.stored(ctx, in); done {
+		return v.acknowledge(ctx, r, err)
 	}
 	keys, err := v.fixKeys(ctx, patient)
 	if err != nil {
@@ -82,7 +82,16 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 		return in.receipt(), err
 	}
 	// A crash before this line leaves only unreferenced objects.
-	return v.commit(ctx, a, in, patient, sealed, permitted, placed)
+	r, err := v.commit(ctx, a, in, patient, sealed, permitted, placed)
+	return v.acknowledge(ctx, r, err)
+}
+
+// acknowledge ends an upload. In dev a new patient gets a care relationship first.
+func (v *Vault) acknowledge(ctx context.Context, r Receipt, err error) (Receipt, error) {
+	if err != nil {
+		return r, err
+	}
+	return r, v.autoCare(ctx, r.Patient)
 }
 
 // mayStore refuses whoever may not store at all before a byte of the body is read.
@@ -518,7 +527,7 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 	case err == nil:
 		r := in.receipt()
 		r.ID, r.Regions = s.id, placed
-		return r, v.autoCare(ctx, in.patient)
+		return r, nil
 	case errors.Is(err, errTwin): // the same bytes came in twice at once
 		v.discard(ctx, s.key(), permitted)
 		return v.same(in, twin)
