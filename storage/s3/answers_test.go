@@ -28,10 +28,14 @@ func TestTranslate(t *testing.T) {
 		{"XAmzContentChecksumMismatch", 400, storage.ErrCorrupt},
 		{"NotImplemented", 501, s3.ErrUnsupported},
 		{"AccessDenied", 403, nil},
-		{"SlowDown", 503, nil},
+		{"SlowDown", 503, s3.ErrAway},
+		{"InternalError", 500, s3.ErrAway},
+		{"", 502, s3.ErrAway},
+		{"", 429, s3.ErrAway},
+		{"InvalidAccessKeyId", 403, nil},
 	} {
 		err := s3.Translate(c.code, c.status)
-		for _, known := range []error{storage.ErrNotExist, storage.ErrCorrupt, storage.ErrRange, storage.ErrExist, s3.ErrPrecondition, s3.ErrConflict, s3.ErrUnsupported} {
+		for _, known := range []error{storage.ErrNotExist, storage.ErrCorrupt, storage.ErrRange, storage.ErrExist, s3.ErrPrecondition, s3.ErrConflict, s3.ErrUnsupported, s3.ErrAway} {
 			if got := errors.Is(err, known); got != (known == c.want) {
 				t.Errorf("Translate(%s, %d) = %v; is %v: %v", c.code, c.status, err, known, got)
 			}

@@ -26,6 +26,7 @@ var (
 	ErrPrecondition = errors.New("condition not met")
 	ErrConflict     = errors.New("another request for the same key is under way")
 	ErrUnsupported  = errors.New("the service does not know this call")
+	ErrAway         = errors.New("the service does not answer") // for now
 )
 
 // Condition is what must hold for a put to happen. The zero value is nothing.
@@ -69,25 +70,32 @@ type Driver interface {
 
 // Bucket is one bucket. Create with Open.
 type Bucket struct {
-	driver   Driver
-	caps     Capabilities
-	versions bool // there are, or may still be from earlier, several versions of a key
+	driver Driver
+	probes probes
 }
 
 var _ storage.Store = (*Bucket)(nil)
 
 // Open probes what the bucket can do, which writes and deletes one small object
-// under probe/, and fails when it cannot be read, written and deleted from.
+// under probe/, and fails when it cannot be read, written and deleted from. A
+// service that is away now may be back later: its bucket is opened all the same and
+// probed at the first call that depends on it, which fails until the service is back.
 func Open(ctx context.Context, d Driver) (*Bucket, error) {
-	b := &Bucket{driver: d}
-	if err := b.probe(ctx); err != nil {
-		return nil, fmt.Errorf("probe bucket: %w", err)
+	b := &Bucket{driver: d, probes: newProbes()}
+	if _, err := b.caps(ctx); err != nil && !errors.Is(err, ErrAway) {
+		return nil, err
 	}
 	return b, nil
 }
 
-// Capabilities returns what the probe saw at start.
-func (b *Bucket) Capabilities() Capabilities { return b.caps }
+// Capabilities returns what the probe saw; none while the service has been away
+// since the bucket was opened.
+func (b *Bucket) Capabilities() Capabilities {
+	if seen := b.probes.seen.Load(); seen != nil {
+		return seen.Capabilities
+	}
+	return Capabilities{}
+}
 
 // Put sends body on the condition that the key is free. Where the service knows
 // no such condition it looks first, which leaves a gap that only names nobody
@@ -99,13 +107,17 @@ func (b *Bucket) Put(ctx context.Context, key string, body storage.Body) error {
 	if body.Size > maxPut {
 		return fmt.Errorf("put %s: %d bytes, allowed %d in one request", key, body.Size, int64(maxPut))
 	}
-	if !b.caps.ChecksumSHA256 {
+	can, err := b.caps(ctx)
+	if err != nil {
+		return fmt.Errorf("put %s: %w", key, err)
+	}
+	if !can.ChecksumSHA256 {
 		if err := checkBody(ctx, body); err != nil {
 			return fmt.Errorf("put %s: %w", key, err)
 		}
 	}
 	for wait := 20 * time.Millisecond; ; wait *= 2 {
-		err := b.putOnce(ctx, key, body)
+		err := b.putOnce(ctx, can, key, body)
 		if !errors.Is(err, ErrConflict) || wait > time.Second {
 			if err != nil {
 				return fmt.Errorf("put %s: %w", key, err)
@@ -121,8 +133,8 @@ func (b *Bucket) Put(ctx context.Context, key string, body storage.Body) error {
 	}
 }
 
-func (b *Bucket) putOnce(ctx context.Context, key string, body storage.Body) error {
-	if !b.caps.ConditionalPut {
+func (b *Bucket) putOnce(ctx context.Context, can capabilities, key string, body storage.Body) error {
+	if !can.ConditionalPut {
 		_, err := b.driver.Head(ctx, key)
 		if err == nil {
 			return b.same(ctx, key, body)
@@ -131,14 +143,14 @@ func (b *Bucket) putOnce(ctx context.Context, key string, body storage.Body) err
 			return err
 		}
 	}
-	err := b.driver.Put(ctx, key, body, Condition{Absent: b.caps.ConditionalPut})
+	err := b.driver.Put(ctx, key, body, Condition{Absent: can.ConditionalPut})
 	if errors.Is(err, ErrPrecondition) {
 		return b.same(ctx, key, body)
 	}
 	if err != nil {
 		return err
 	}
-	if b.caps.ConditionalPut && b.caps.ChecksumSHA256 {
+	if can.ConditionalPut && can.ChecksumSHA256 {
 		return nil // the service has compared the bytes with their sum and with nothing else there
 	}
 	return storage.Verify(ctx, b, key, body.Size, body.SHA256)
@@ -212,15 +224,19 @@ func (b *Bucket) Head(ctx context.Context, key string) (storage.Info, error) {
 	if err := storage.CheckKey(key); err != nil {
 		return storage.Info{}, fmt.Errorf("head: %w", err)
 	}
+	can, err := b.caps(ctx)
+	if err != nil {
+		return storage.Info{}, fmt.Errorf("head %s: %w", key, err)
+	}
 	o, err := b.driver.Head(ctx, key)
 	if err != nil {
 		return storage.Info{}, fmt.Errorf("head %s: %w", key, err)
 	}
-	return storage.Info{Key: key, Size: o.Size, SHA256: o.SHA256, Version: b.version(o)}, nil
+	return storage.Info{Key: key, Size: o.Size, SHA256: o.SHA256, Version: can.version(o)}, nil
 }
 
-func (b *Bucket) version(o Object) string {
-	if b.caps.Versioning && o.Version != "" {
+func (can capabilities) version(o Object) string {
+	if can.Versioning && o.Version != "" {
 		return o.Version
 	}
 	return o.ETag
@@ -233,6 +249,11 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 	return func(yield func(storage.Info, error) bool) {
 		fail := func(err error) { yield(storage.Info{}, fmt.Errorf("list: %w", err)) }
 		if err := storage.CheckPrefix(prefix); err != nil {
+			fail(err)
+			return
+		}
+		can, err := b.caps(ctx)
+		if err != nil {
 			fail(err)
 			return
 		}
@@ -250,7 +271,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 			if info.Key <= after || !strings.HasPrefix(info.Key, prefix) {
 				continue
 			}
-			if b.caps.Versioning {
+			if can.Versioning {
 				info.Version = ""
 			}
 			if !yield(info, nil) {
@@ -270,6 +291,10 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := storage.CheckKey(key); err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
+	can, err := b.caps(ctx)
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", key, err)
+	}
 	// Quarantine first: whoever sees the object gone may rely on its copies
 	// being gone too.
 	for info, err := range b.List(ctx, storage.QuarantinePrefix(key), "") {
@@ -277,19 +302,20 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 			return fmt.Errorf("delete %s: quarantine: %w", key, err)
 		}
 		if storage.IsQuarantineOf(key, info.Key) {
-			if err := b.deleteAll(ctx, info.Key); err != nil {
+			if err := b.deleteAll(ctx, info.Key, can.versions); err != nil {
 				return fmt.Errorf("delete %s: quarantine: %w", key, err)
 			}
 		}
 	}
-	if err := b.deleteAll(ctx, key); err != nil {
+	if err := b.deleteAll(ctx, key, can.versions); err != nil {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	return nil
 }
 
-func (b *Bucket) deleteAll(ctx context.Context, key string) error {
-	if !b.versions {
+// deleteAll deletes every version where there are any.
+func (b *Bucket) deleteAll(ctx context.Context, key string, anyVersions bool) error {
+	if !anyVersions {
 		if err := b.driver.Delete(ctx, key, ""); err != nil && !errors.Is(err, storage.ErrNotExist) {
 			return err
 		}

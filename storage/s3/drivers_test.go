@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -262,6 +265,57 @@ func TestMissingBucket(t *testing.T) {
 	})
 }
 
+// TestRegionThatIsAway: a service that does not answer keeps nobody from starting,
+// and its bucket works as soon as it is back.
+func TestRegionThatIsAway(t *testing.T) {
+	each(t, func(t *testing.T, d driver) {
+		o := fresh(t)
+		d.open(t, o) // makes the bucket
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := listener.Addr().String()
+		listener.Close() // a port that nobody listens on
+		behind := o
+		behind.create, behind.endpoint = false, "http://"+at
+		s := d.open(t, behind)
+		for name, err := range calls(t.Context(), s) {
+			if !errors.Is(err, s3.ErrAway) {
+				t.Errorf("while away: %s = %v; want ErrAway", name, err)
+			}
+		}
+		if got := s.Capabilities(); got != (s3.Capabilities{}) {
+			t.Errorf("Capabilities while away = %v; want none", got)
+		}
+
+		target, err := url.Parse(o.endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Signatures cover the host: it is passed on as it came.
+		back := &http.Server{Addr: at, Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host
+		}}}
+		if listener, err = net.Listen("tcp", at); err != nil {
+			t.Fatal(err)
+		}
+		go back.Serve(listener)
+		t.Cleanup(func() { back.Close() })
+		body := storetest.Body(storetest.Bytes(1000))
+		if err := s.Put(t.Context(), "objects/x", body); err != nil {
+			t.Fatalf("Put once it is back = %v", err)
+		}
+		if err := storage.Verify(t.Context(), s, "objects/x", body.Size, body.SHA256); err != nil {
+			t.Error(err)
+		}
+		if got := s.Capabilities(); !got.ConditionalPut || !got.ChecksumSHA256 {
+			t.Errorf("Capabilities once it is back = %v; want what the service can do", got)
+		}
+	})
+}
+
 func TestDeadServerIsGivenUp(t *testing.T) {
 	each(t, func(t *testing.T, d driver) {
 		var requests atomic.Int32
@@ -272,11 +326,14 @@ func TestDeadServerIsGivenUp(t *testing.T) {
 		defer server.Close()
 		o := options{endpoint: server.URL, access: "access", secret: "secret-secret", region: "r", bucket: "bucket", insecure: true}
 		start := time.Now()
-		if _, err := d.dial(t.Context(), o); err == nil {
-			t.Error("New succeeded")
-		}
+		s := d.open(t, o)
 		if n := requests.Load(); n > 3 || time.Since(start) > 10*time.Second {
 			t.Errorf("New made %d requests in %v; want 3 at most", n, time.Since(start))
+		}
+		for name, err := range calls(t.Context(), s) {
+			if !errors.Is(err, s3.ErrAway) {
+				t.Errorf("%s = %v; want ErrAway", name, err)
+			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -284,6 +341,21 @@ func TestDeadServerIsGivenUp(t *testing.T) {
 			t.Errorf("New after cancel = %v; want context.Canceled", err)
 		}
 	})
+}
+
+// calls makes each call of a store once.
+func calls(ctx context.Context, s storage.Store) map[string]error {
+	body := storetest.Body([]byte("sealed"))
+	_, head := s.Head(ctx, "objects/x")
+	_, get := s.Get(ctx, "objects/x", 0, -1)
+	errs := map[string]error{
+		"Put": s.Put(ctx, "objects/x", body), "Head": head, "Get": get, "Delete": s.Delete(ctx, "objects/x"),
+		"Repair": s.Repair(ctx, "objects/x", storage.Info{SHA256: body.SHA256}, body),
+	}
+	for _, err := range s.List(ctx, "", "") {
+		errs["List"] = err
+	}
+	return errs
 }
 
 // TestWire holds what goes over the wire to the form every service takes.

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,19 +34,34 @@ func Translate(code string, status int) error {
 		return fmt.Errorf("%w: %s", storage.ErrRange, said)
 	case status == http.StatusNotImplemented:
 		return fmt.Errorf("%w: %s", ErrUnsupported, said)
+	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
+		return fmt.Errorf("%w: %s", ErrAway, said)
 	}
 	return errors.New(said)
 }
 
 // Transport reduces an error of a request that got no answer to what went wrong,
-// without the URL.
+// without the URL. It is ErrAway unless waiting would not mend it: a certificate
+// that is not believed, or no common TLS version or suite.
 func Transport(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	if wrongForGood(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrAway, err)
+}
+
+func wrongForGood(err error) bool {
+	var (
+		certificate *tls.CertificateVerificationError
+		noTLS       tls.RecordHeaderError
+		refused     tls.AlertError
+	)
+	return errors.As(err, &certificate) || errors.As(err, &noTLS) || errors.As(err, &refused)
 }

@@ -28,21 +28,25 @@ func (b *Bucket) repair(ctx context.Context, key string, bad storage.Info, body 
 	if err := checkBody(ctx, body); err != nil {
 		return err
 	}
+	can, err := b.caps(ctx)
+	if err != nil {
+		return err
+	}
 	now, err := b.driver.Head(ctx, key)
 	if err != nil {
 		return err
 	}
-	done, err := b.repaired(ctx, key, now, bad, body)
+	done, err := b.repaired(ctx, key, can.version(now), bad, body)
 	if done || err != nil {
 		return err
 	}
-	if !b.caps.Versioning {
+	if !can.Versioning {
 		if err := b.driver.Copy(ctx, key, storage.QuarantineKey(key, time.Now())); err != nil {
 			return fmt.Errorf("quarantine: %w", err)
 		}
 	}
 	var unchanged Condition
-	if b.caps.ConditionalReplace {
+	if can.ConditionalReplace {
 		unchanged.ETag = now.ETag
 	}
 	err = b.driver.Put(ctx, key, body, unchanged)
@@ -57,7 +61,7 @@ func (b *Bucket) repair(ctx context.Context, key string, bad storage.Info, body 
 
 // repaired checks the condition: what lies there must be what was found bad. It is
 // done when the good bytes lie there already.
-func (b *Bucket) repaired(ctx context.Context, key string, now Object, bad storage.Info, body storage.Body) (done bool, err error) {
+func (b *Bucket) repaired(ctx context.Context, key, version string, bad storage.Info, body storage.Body) (done bool, err error) {
 	size, sum, err := storage.Sum(ctx, b, key)
 	readable := err == nil
 	if ctx.Err() != nil {
@@ -68,7 +72,7 @@ func (b *Bucket) repaired(ctx context.Context, key string, now Object, bad stora
 	}
 	switch {
 	case bad.Version != "":
-		if bad.Version == b.version(now) {
+		if bad.Version == version {
 			return false, nil
 		}
 	case bad.SHA256 != [32]byte{}:
