@@ -27,6 +27,9 @@ func (Scrubber) Convert(w io.Writer, r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if onlyGroupLengths(segment) {
+		return s.notDICOM() // written anew it would have no data set at all
+	}
 	if !native(s.Syntax.UID) || endsEncapsulated(segment) {
 		return imaging.ErrCannotConvert
 	}
@@ -57,6 +60,15 @@ func native(uid string) bool {
 		return true
 	}
 	return false
+}
+
+func onlyGroupLengths(s *Segment) bool {
+	for i := 0; i < len(s.Elements); i = int(s.Elements[i].Next) {
+		if t := s.Elements[i].Tag; t.Group() != 2 && t.Element() != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func endsEncapsulated(s *Segment) bool {
