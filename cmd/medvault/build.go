@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 
+	"golang.org/x/sync/errgroup"
+
+	"medvault/api/transport"
 	"medvault/imaging"
 	"medvault/imaging/dicom"
 	"medvault/imaging/pdf"
@@ -30,12 +34,18 @@ type house struct {
 	closers []func() error
 }
 
+// options are what a vault is built with beside its configuration.
+type options struct {
+	autoCare string // the dev clinician; nobody everywhere else
+	rotation bool   // with the credentials that rotate keys: for `keys rotate` alone
+}
+
 // build makes a vault of what a configuration names. It is the one place that knows
-// every concrete type. autoCare is the dev clinician, "" everywhere else.
-func build(ctx context.Context, cfg *Config, log *slog.Logger, autoCare string) (*house, error) {
+// every concrete type.
+func build(ctx context.Context, cfg *Config, log *slog.Logger, o options) (*house, error) {
 	h := new(house)
 	var err error
-	if h.vault, err = h.vaultOf(ctx, cfg, log, autoCare); err != nil {
+	if h.vault, err = h.vaultOf(ctx, cfg, log, o); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
@@ -49,7 +59,7 @@ func (h *house) close() (err error) {
 	return err
 }
 
-func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, autoCare string) (*vault.Vault, error) {
+func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o options) (*vault.Vault, error) {
 	if err := os.MkdirAll(cfg.Spool, 0o700); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
@@ -57,11 +67,15 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, auto
 	if err != nil {
 		return nil, fmt.Errorf("access policies: %w", err)
 	}
-	services, err := h.keyServices(cfg)
+	profile, err := transport.ParseProfile(cfg.TLS.Profile)
+	if err != nil {
+		return nil, fmt.Errorf("tls.profile: %w", err)
+	}
+	services, err := h.keyServices(cfg, profile, o.rotation)
 	if err != nil {
 		return nil, err
 	}
-	regions, byRegion, err := openRegions(ctx, cfg, services)
+	regions, byRegion, err := openRegions(ctx, cfg, profile, services)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +87,7 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, auto
 	if err != nil {
 		return nil, err
 	}
-	index, err := catalog.Open(ctx, catalog.Config{DSN: dsn})
+	index, err := catalog.Open(ctx, catalog.Config{DSN: dsn, TLS: profile.Client(nil)})
 	if err != nil {
 		return nil, err
 	}
@@ -82,15 +96,15 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, auto
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: dicom.New(), record.KindPDF: pdf.New()},
 		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
-		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, AutoCare: autoCare, Log: log,
+		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, AutoCare: o.autoCare, Log: log,
 	})
 }
 
 // keyServices opens each key service by its name.
-func (h *house) keyServices(cfg *Config) (map[string]keys.Wrapper, error) {
+func (h *house) keyServices(cfg *Config, profile transport.Profile, rotation bool) (map[string]keys.Wrapper, error) {
 	services := make(map[string]keys.Wrapper)
 	for _, s := range cfg.Keys.Services {
-		w, err := h.keyService(cfg, s)
+		w, err := h.keyService(cfg, s, profile, rotation)
 		if err != nil {
 			return nil, fmt.Errorf("key service %s: %w", s.Name, err)
 		}
@@ -99,18 +113,23 @@ func (h *house) keyServices(cfg *Config) (map[string]keys.Wrapper, error) {
 	return services, nil
 }
 
-func (h *house) keyService(cfg *Config, s KeyServiceConfig) (keys.Wrapper, error) {
+func (h *house) keyService(cfg *Config, s KeyServiceConfig, profile transport.Profile, rotation bool) (keys.Wrapper, error) {
 	if s.Driver == "insecure" {
 		return insecure.New(insecure.Config{Name: s.Name, Path: s.File, Shards: cfg.Keys.Shards})
 	}
-	roleID, err := s.AppRole.RoleIDFile.Read()
-	if err != nil {
+	c := transit.Config{Name: s.Name, Address: s.Address, Mount: s.Mount, Shards: cfg.Keys.Shards, CAFile: s.CAFile, TLS: profile.Client(nil)}
+	var err error
+	if c.Auth, err = s.AppRole.auth(); err != nil {
 		return nil, err
 	}
-	w, err := transit.New(transit.Config{
-		Name: s.Name, Address: s.Address, Mount: s.Mount, Shards: cfg.Keys.Shards, CAFile: s.CAFile,
-		Auth: transit.Auth{RoleID: roleID, SecretID: s.AppRole.SecretIDFile.Read}, // read again at each login
-	})
+	if rotation {
+		rotating, err := s.Rotation.auth()
+		if err != nil {
+			return nil, err
+		}
+		c.Rotation = &rotating
+	}
+	w, err := transit.New(c)
 	if err != nil {
 		return nil, err
 	}
@@ -118,39 +137,78 @@ func (h *house) keyService(cfg *Config, s KeyServiceConfig) (keys.Wrapper, error
 	return w, nil
 }
 
-// openRegions opens the buckets of each region, and says which key service each uses.
-func openRegions(ctx context.Context, cfg *Config, services map[string]keys.Wrapper) ([]storage.Region, map[string]keys.Wrapper, error) {
-	var regions []storage.Region
-	byRegion := make(map[string]keys.Wrapper)
-	for _, c := range cfg.Regions {
-		r := storage.Region{Name: c.Name, Jurisdiction: c.Jurisdiction}
-		var err error
-		if r.Data, err = openBucket(ctx, c, c.Bucket); err == nil {
-			r.Keys, err = openBucket(ctx, c, c.KeysBucket)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("region %s: %w", c.Name, err)
-		}
-		regions, byRegion[c.Name] = append(regions, r), services[c.Keys]
-	}
-	return regions, byRegion, nil
+func (c AppRoleConfig) auth() (transit.Auth, error) {
+	roleID, err := c.RoleIDFile.Read()
+	return transit.Auth{RoleID: roleID, SecretID: c.SecretIDFile.Read}, err // the secret is read again at each login
 }
 
-func openBucket(ctx context.Context, c RegionConfig, bucket string) (storage.Store, error) {
+// openRegions opens the buckets of all regions at once, since one that is away takes
+// its time, and says which key service each uses.
+func openRegions(ctx context.Context, cfg *Config, profile transport.Profile, services map[string]keys.Wrapper) ([]storage.Region, map[string]keys.Wrapper, error) {
+	regions := make([]storage.Region, len(cfg.Regions))
+	byRegion := make(map[string]keys.Wrapper)
+	var opening errgroup.Group
+	for i, c := range cfg.Regions {
+		byRegion[c.Name] = services[c.Keys]
+		opening.Go(func() (err error) {
+			regions[i] = storage.Region{Name: c.Name, Jurisdiction: c.Jurisdiction}
+			if regions[i].Data, err = openBucket(ctx, c, c.Bucket, profile); err == nil {
+				regions[i].Keys, err = openBucket(ctx, c, c.KeysBucket, profile)
+			}
+			if err != nil {
+				return fmt.Errorf("region %s: %w", c.Name, err)
+			}
+			return nil
+		})
+	}
+	return regions, byRegion, opening.Wait()
+}
+
+func openBucket(ctx context.Context, c RegionConfig, bucket string, profile transport.Profile) (storage.Store, error) {
 	if c.Driver == "dir" {
 		return dir.New(c.Path)
 	}
-	access, err := c.AccessKeyFile.Read()
+	roots, err := readRoots("caFile", c.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	secret, err := c.SecretKeyFile.Read()
+	access, secret, err := c.credentials()
 	if err != nil {
 		return nil, err
 	}
 	if c.Driver == "aws" {
-		return aws.New(ctx, aws.Config{Endpoint: c.Endpoint, Region: c.Region, Bucket: bucket, AccessKey: access, SecretKey: secret})
+		return aws.New(ctx, aws.Config{Endpoint: c.Endpoint, Region: c.Region, Bucket: bucket, AccessKey: access, SecretKey: secret,
+			PathStyle: c.PathStyle, Insecure: c.InsecurePlaintext, TLS: profile.Client(roots)})
 	}
 	return minio.New(ctx, minio.Config{Endpoint: c.Endpoint, Region: c.Region, Bucket: bucket, AccessKey: access, SecretKey: secret,
-		Insecure: c.InsecurePlaintext})
+		PathStyle: c.PathStyle, Insecure: c.InsecurePlaintext, TLS: profile.Client(roots)})
+}
+
+// credentials of a region; none for the machine's own role.
+func (c RegionConfig) credentials() (access, secret string, err error) {
+	if c.AccessKeyFile == "" {
+		return "", "", nil
+	}
+	if access, err = c.AccessKeyFile.Read(); err != nil {
+		return "", "", err
+	}
+	secret, err = c.SecretKeyFile.Read()
+	return access, secret, err
+}
+
+// readRoots reads the authorities to believe; without a file they are the system's.
+// key is how the file is named in messages.
+func readRoots(key, path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %s holds no certificate", key, path)
+	}
+	return roots, nil
 }

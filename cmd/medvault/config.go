@@ -41,7 +41,7 @@ type Config struct {
 // TLSConfig of the listener. Without a certificate the listener speaks plain HTTP,
 // which is allowed on loopback only.
 type TLSConfig struct {
-	Profile string `yaml:"profile"` // "aes256" (default): TLS 1.2, ECDHE with AES-256-GCM; "modern": TLS 1.3
+	Profile string `yaml:"profile"` // of the listener and of every connection out. "aes256" (default): TLS 1.2, ECDHE with AES-256-GCM; "modern": TLS 1.3
 	Cert    string `yaml:"cert"`
 	Key     string `yaml:"key"`
 }
@@ -66,11 +66,13 @@ type KeyServiceConfig struct {
 	Address string        `yaml:"address"` // transit: https://host:port
 	Mount   string        `yaml:"mount"`   // transit: default "transit"
 	AppRole AppRoleConfig `yaml:"approle"`
-	CAFile  string        `yaml:"caFile"` // transit: default the system's
-	File    string        `yaml:"file"`   // insecure: where the KEKs lie
+	// Rotation is read by `medvault keys rotate` alone; no gateway may rotate.
+	Rotation AppRoleConfig `yaml:"rotation"`
+	CAFile   string        `yaml:"caFile"` // transit: default the system's
+	File     string        `yaml:"file"`   // insecure: where the KEKs lie
 }
 
-// AppRoleConfig is how the gateway logs in to transit.
+// AppRoleConfig is how to log in to transit.
 type AppRoleConfig struct {
 	RoleIDFile   Secret `yaml:"roleIDFile"`
 	SecretIDFile Secret `yaml:"secretIDFile"`
@@ -88,8 +90,9 @@ type RegionConfig struct {
 	PathStyle         bool   `yaml:"pathStyle"` // the bucket in the path instead of the host name
 	AccessKeyFile     Secret `yaml:"accessKeyFile"`
 	SecretKeyFile     Secret `yaml:"secretKeyFile"`
-	Path              string `yaml:"path"` // dir: the directory
-	Keys              string `yaml:"keys"` // name of its key service
+	CAFile            string `yaml:"caFile"` // default the system's
+	Path              string `yaml:"path"`   // dir: the directory
+	Keys              string `yaml:"keys"`   // name of its key service
 	InsecurePlaintext bool   `yaml:"insecurePlaintext"`
 }
 

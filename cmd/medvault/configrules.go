@@ -157,7 +157,8 @@ func (c *Config) checkKeys(found *checks) map[string]bool {
 			}
 			onlyFor(found, at, "transit", map[string]string{
 				"address": s.Address, "mount": s.Mount, "caFile": s.CAFile,
-				"approle.roleIDFile": string(s.AppRole.RoleIDFile), "approle.secretIDFile": string(s.AppRole.SecretIDFile)})
+				"approle.roleIDFile": string(s.AppRole.RoleIDFile), "approle.secretIDFile": string(s.AppRole.SecretIDFile),
+				"rotation.roleIDFile": string(s.Rotation.RoleIDFile), "rotation.secretIDFile": string(s.Rotation.SecretIDFile)})
 			continue
 		}
 		if found.required(at+".address", s.Address) {
@@ -165,6 +166,10 @@ func (c *Config) checkKeys(found *checks) map[string]bool {
 		}
 		found.secret(at+".approle.roleIDFile", s.AppRole.RoleIDFile)
 		found.secret(at+".approle.secretIDFile", s.AppRole.SecretIDFile)
+		if s.Rotation != (AppRoleConfig{}) {
+			found.secret(at+".rotation.roleIDFile", s.Rotation.RoleIDFile)
+			found.secret(at+".rotation.secretIDFile", s.Rotation.SecretIDFile)
+		}
 		if s.CAFile != "" {
 			found.absolute(at+".caFile", s.CAFile)
 		}
@@ -219,7 +224,7 @@ func (r RegionConfig) places() map[string]string {
 
 func (r RegionConfig) check(found *checks, at string) {
 	inS3 := map[string]string{"endpoint": r.Endpoint, "bucket": r.Bucket, "keysBucket": r.KeysBucket,
-		"region": r.Region, "accessKeyFile": string(r.AccessKeyFile), "secretKeyFile": string(r.SecretKeyFile)}
+		"region": r.Region, "accessKeyFile": string(r.AccessKeyFile), "secretKeyFile": string(r.SecretKeyFile), "caFile": r.CAFile}
 	if r.Driver == "dir" {
 		found.absolute(at+".path", r.Path)
 		onlyFor(found, at, "minio and aws", inS3)
@@ -234,6 +239,9 @@ func (r RegionConfig) check(found *checks, at string) {
 	if r.Endpoint != "" {
 		_, err := s3.ParseEndpoint(r.Endpoint, r.InsecurePlaintext)
 		found.addIf(at+".endpoint", err)
+	}
+	if r.CAFile != "" {
+		found.absolute(at+".caFile", r.CAFile)
 	}
 	switch r.Driver {
 	case "minio":

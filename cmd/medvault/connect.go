@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,21 +124,19 @@ func (c *connection) httpClient() (*http.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--tls: %w", err)
 	}
-	var roots *x509.CertPool
-	if c.ca != "" {
-		pem, err := os.ReadFile(c.ca)
-		if err != nil {
-			return nil, fmt.Errorf("--ca: %w", err)
-		}
-		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--ca: %s holds no certificate", c.ca)
-		}
+	roots, err := readRoots("--ca", c.ca)
+	if err != nil {
+		return nil, err
 	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(profile == transport.Modern)
 	return &http.Client{
 		Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSClientConfig:     profile.Client(roots),
+			Protocols:           protocols,
 			TLSHandshakeTimeout: 10 * time.Second,
 			MaxIdleConnsPerHost: 64,
 			DisableCompression:  true,

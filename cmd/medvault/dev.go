@@ -77,7 +77,7 @@ func dev(ctx context.Context, a *app, o devOptions) error {
 		clinician = nobody
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	h, err := build(ctx, cfg, log, clinician)
+	h, err := build(ctx, cfg, log, options{autoCare: clinician})
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -40,11 +38,11 @@ func newServeCommand(a *app) *cobra.Command {
 }
 
 func serve(ctx context.Context, cfg *Config, log *slog.Logger) error {
-	auth, err := openID(ctx, cfg.Identity)
+	auth, err := openID(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	h, err := build(ctx, cfg, log, nobody)
+	h, err := build(ctx, cfg, log, options{autoCare: nobody})
 	if err != nil {
 		return err
 	}
@@ -58,17 +56,15 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger) error {
 const nobody = ""
 
 // openID believes the tokens of the configured issuer.
-func openID(ctx context.Context, c IdentityConfig) (*identity.OIDC, error) {
-	var roots *x509.CertPool // nil: the system's
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("identity.caFile: %w", err)
-		}
-		roots = x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("identity.caFile: %s holds no certificate", c.CAFile)
-		}
+func openID(ctx context.Context, cfg *Config) (*identity.OIDC, error) {
+	c := cfg.Identity
+	roots, err := readRoots("identity.caFile", c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	profile, err := transport.ParseProfile(cfg.TLS.Profile)
+	if err != nil {
+		return nil, fmt.Errorf("tls.profile: %w", err)
 	}
 	roles := make(map[string]record.Role)
 	for value, role := range c.Roles {
@@ -79,6 +75,6 @@ func openID(ctx context.Context, c IdentityConfig) (*identity.OIDC, error) {
 		Institution: c.Institution, PatientIssuer: c.PatientIssuer, Country: c.Country,
 		Claims: identity.Claims{Role: c.RoleClaim, Institution: c.InstitutionClaim, PatientIssuer: c.PatientIssuerClaim,
 			Country: c.CountryClaim, Purpose: c.PurposeClaim},
-		Client: transport.AES256.HTTPClient(roots),
+		Client: profile.HTTPClient(roots),
 	})
 }

@@ -35,6 +35,8 @@ func (c Config) complete() (Config, error) {
 		return c, errors.New("a token, or a role id and secret id, is required")
 	case c.Auth.Token != nil && c.Auth.RoleID != "":
 		return c, errors.New("either a token or a role id, not both")
+	case c.Rotation != nil && (c.Rotation.RoleID == "" || c.Rotation.SecretID == nil || c.Rotation.Token != nil):
+		return c, errors.New("rotation needs a role id and secret id")
 	}
 	return c, nil
 }
@@ -51,6 +53,13 @@ func setDefault[T comparable](field *T, value T) {
 func (c Config) dial(timeout time.Duration) (*api.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.TLS != nil {
+		transport.TLSClientConfig = c.TLS.Clone()
+	}
+	transport.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	transport.ForceAttemptHTTP2 = false
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
 	transport.MaxIdleConnsPerHost = 32
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)

@@ -8,12 +8,13 @@
 // encrypt, decrypt, rewrap and read versions; it can neither make, rotate nor
 // trim a key. The rotation's may rotate, trim, rewrap and read versions; it
 // cannot open a wrap. A Service can do what its credential may; the rest is
-// keys.ErrRefused.
+// keys.ErrRefused. Only who rotates gives it both.
 package transit
 
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,10 +50,14 @@ type Config struct {
 	Namespace string // Vault Enterprise only
 	CAFile    string // PEM; default: the system's
 	Auth      Auth   // required
-	Mount     string // of the engine; default "transit"
-	Prefix    string // of key names; default "medvault-"
-	Shards    int    // per kind, 1 to 256; default 256
-	MaxBatch  int    // items in one request; default 500
+	// Rotation, an AppRole, is the credential of Rotate and Trim; default Auth's.
+	Rotation *Auth
+	// TLS of the connection, whose roots CAFile replaces; default TLS 1.2 and up.
+	TLS      *tls.Config
+	Mount    string // of the engine; default "transit"
+	Prefix   string // of key names; default "medvault-"
+	Shards   int    // per kind, 1 to 256; default 256
+	MaxBatch int    // items in one request; default 500
 	// Timeout of one request with its retries; default 10 s.
 	Timeout time.Duration
 }
@@ -62,6 +67,7 @@ type Service struct {
 	config  Config
 	client  *api.Client
 	session *session // nil with a fixed token
+	rotator *Service // with the rotation's credential; nil: this one rotates
 }
 
 var _ keys.Wrapper = (*Service)(nil)
@@ -77,7 +83,11 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transit %s: %w", config.Name, err)
 	}
-	s := &Service{config: config, client: client}
+	rotator, err := newRotator(config)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{config: config, client: client, rotator: rotator}
 	if config.Auth.Token != nil {
 		token, err := config.Auth.Token()
 		if err != nil {
@@ -92,8 +102,20 @@ func New(config Config) (*Service, error) {
 	return s, nil
 }
 
+// newRotator is the second session of a service that has both credentials.
+func newRotator(config Config) (*Service, error) {
+	if config.Rotation == nil {
+		return nil, nil
+	}
+	config.Auth, config.Rotation = *config.Rotation, nil
+	return New(config)
+}
+
 // Close ends renewal and waits for it. The token dies with its time to live.
 func (s *Service) Close() error {
+	if s.rotator != nil {
+		s.rotator.Close() // as this: never an error
+	}
 	if s.session != nil {
 		s.session.close()
 	}
@@ -327,6 +349,9 @@ func (s *Service) post(ctx context.Context, path string, raw []byte, answer any)
 
 // Rotate makes a new version of a shard.
 func (s *Service) Rotate(ctx context.Context, kind keys.Kind, shard string) (int, error) {
+	if s.rotator != nil {
+		return s.rotator.Rotate(ctx, kind, shard)
+	}
 	name, err := s.key(kind, shard)
 	if err == nil {
 		err = s.missing(ctx, name, s.call(ctx, func() error { return s.post(ctx, "keys/"+name+"/rotate", nil, nil) }))
@@ -384,6 +409,9 @@ func (s *Service) read(ctx context.Context, name string) (k keyInfo, err error) 
 // Trim makes every version below version unable to open anything. The order is
 // the safety: a minimum can be lowered again, what was trimmed is gone.
 func (s *Service) Trim(ctx context.Context, kind keys.Kind, shard string, version int) error {
+	if s.rotator != nil {
+		return s.rotator.Trim(ctx, kind, shard, version)
+	}
 	name, err := s.key(kind, shard)
 	if err != nil {
 		return fmt.Errorf("trim: %w", err)

@@ -3,6 +3,8 @@ package transit_test
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -159,6 +161,58 @@ func TestApplicationAndRotationShareTheWork(t *testing.T) {
 	deks, err := application.Unwrap(t.Context(), []keys.Bound{{Binding: patient.Binding, Wrap: moved[0]}})
 	if err != nil || !bytes.Equal(deks[0].Bytes(), patient.DEK.Bytes()) {
 		t.Errorf("application: Unwrap of the rewrapped key = %v, or another key", err)
+	}
+}
+
+func TestServiceWithBothCredentials(t *testing.T) {
+	c, roles := provision(t, server(t), transit.Provisioning{})
+	c = as(c, roles.Application)
+	c.Rotation = &transit.Auth{RoleID: roles.Rotation.RoleID, SecretID: roles.Rotation.SecretID}
+	s := open(t, c)
+	shard := s.Shard(patient.Binding)
+	wraps, err := s.Wrap(t.Context(), []keys.Bound{patient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version, err := s.Rotate(t.Context(), keys.Content, shard); err != nil || version != 2 {
+		t.Fatalf("Rotate = %d, %v; want 2", version, err)
+	}
+	moved, err := s.Rewrap(t.Context(), []keys.Bound{{Binding: patient.Binding, Wrap: wraps[0]}})
+	if err != nil || moved[0].Version != 2 {
+		t.Fatalf("Rewrap = %v, %v; want version 2", moved, err)
+	}
+	deks, err := s.Unwrap(t.Context(), []keys.Bound{{Binding: patient.Binding, Wrap: moved[0]}})
+	if err != nil || !bytes.Equal(deks[0].Bytes(), patient.DEK.Bytes()) {
+		t.Errorf("Unwrap = %v, or another key", err)
+	}
+	if err := s.Trim(t.Context(), keys.Content, shard, 2); err != nil {
+		t.Errorf("Trim = %v", err)
+	}
+	if _, err := s.Unwrap(t.Context(), []keys.Bound{{Binding: patient.Binding, Wrap: wraps[0]}}); !errors.Is(err, keys.ErrRefused) {
+		t.Errorf("Unwrap of a trimmed version = %v; want ErrRefused", err)
+	}
+}
+
+// TestTLSIsTheConfigured: the service speaks the versions and suites it was given.
+func TestTLSIsTheConfigured(t *testing.T) {
+	var suite atomic.Uint32
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		suite.Store(uint32(r.TLS.CipherSuite))
+		fmt.Fprint(w, `{"data":{"latest_version":3,"min_decryption_version":2}}`)
+	}))
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	front.StartTLS()
+	defer front.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(front.Certificate())
+	c := transit.Config{Name: "test", Address: front.URL, Auth: transit.Auth{Token: transit.Fixed("t")}, Timeout: 2 * time.Second,
+		TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12,
+			CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384}}}
+	if _, _, err := open(t, c).Version(t.Context(), keys.Content, "00"); err != nil {
+		t.Fatal(err)
+	}
+	if got := uint16(suite.Load()); got != tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 {
+		t.Errorf("suite = %s; want the one configured", tls.CipherSuiteName(got))
 	}
 }
 
@@ -466,6 +520,7 @@ func TestNewRefuses(t *testing.T) {
 		{transit.Config{Name: "n", Address: "http://h"}, "token, or a role id"},
 		{transit.Config{Name: "n", Address: "http://h", Auth: transit.Auth{RoleID: "r"}}, "token, or a role id"},
 		{transit.Config{Name: "n", Address: "http://h", Auth: transit.Auth{Token: token.Token, RoleID: "r"}}, "not both"},
+		{transit.Config{Name: "n", Address: "http://h", Auth: token, Rotation: &transit.Auth{RoleID: "r"}}, "rotation needs"},
 		{transit.Config{Name: "n", Address: "http://h", Auth: token, Shards: 300}, "300 shards"},
 		{transit.Config{Name: "n", Address: "http://h", Auth: token, MaxBatch: -1}, "batches"},
 		{transit.Config{Name: "n", Address: "http://h", Auth: token, CAFile: "absent.pem"}, "CA file"},

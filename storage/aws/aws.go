@@ -124,10 +124,10 @@ func dial(ctx context.Context, cfg Config) (*driver, error) {
 // that AWS_CA_BUNDLE names.
 func httpClient(tls *tls.Config) aws.HTTPClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		s3.Tune(t)
 		if tls != nil {
 			t.TLSClientConfig = tls.Clone()
 		}
+		s3.Tune(t)
 	}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = 5 * time.Second })
 }
 

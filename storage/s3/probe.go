@@ -89,6 +89,9 @@ func (b *Bucket) probe(ctx context.Context) (can capabilities, err error) {
 	rand.Read(id) // never fails
 	key := fmt.Sprintf("probe/%x", id)
 	defer func() {
+		// Also when the caller has given up: nobody else knows this name.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
+		defer cancel()
 		if gone := b.deleteAll(ctx, key, can.versions); gone != nil {
 			err = errors.Join(err, fmt.Errorf("remove %s: %w", key, gone))
 		}

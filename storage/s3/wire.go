@@ -21,13 +21,13 @@ func NewTransport(config *tls.Config) *http.Transport {
 	t := &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
 		DialContext:     (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig: config,
+		TLSClientConfig: config.Clone(),
 	}
 	Tune(t)
 	return t
 }
 
-// Tune gives t no compression, connections enough for many readers, and bounds on
+// Tune gives t, whose TLSClientConfig is its own, HTTP/1.1, no compression, connections enough for many readers, and bounds on
 // what a dead peer could hold up.
 func Tune(t *http.Transport) {
 	t.TLSHandshakeTimeout = 5 * time.Second
@@ -36,6 +36,12 @@ func Tune(t *http.Transport) {
 	t.IdleConnTimeout = time.Minute
 	t.MaxIdleConns = 256
 	t.MaxIdleConnsPerHost = 64
+	t.ForceAttemptHTTP2 = false // a connection each: many transfers over one would wait for each other
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	if t.TLSClientConfig != nil {
+		t.TLSClientConfig.NextProtos = []string{"http/1.1"} // nothing else may be agreed on
+	}
 	t.DisableCompression = true // sealed bytes do not shrink, and a decoded body hides its length
 	t.WriteBufferSize = 64 << 10
 	t.ReadBufferSize = 64 << 10

@@ -12,6 +12,7 @@ package catalog
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ var (
 type Config struct {
 	// DSN is "sqlite:PATH" or "postgres://…"; required.
 	DSN string
+	// TLS of connections to PostgreSQL: its versions, suites and curves. Which
+	// certificates are believed the DSN says (sslmode, sslrootcert). Default: Go's.
+	TLS *tls.Config
 	// Now is the clock of leases and of care relationships in Search; default time.Now.
 	Now func() time.Time
 }
@@ -60,20 +64,21 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 		cfg.Now = time.Now
 	}
 	c := &Catalog{now: cfg.Now, pendingOrder: new(sequence)}
-	if err := c.open(ctx, cfg.DSN); err != nil {
+	if err := c.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-func (c *Catalog) open(ctx context.Context, dsn string) (err error) {
+func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
+	dsn := cfg.DSN
 	switch path, isSQLite := strings.CutPrefix(dsn, "sqlite:"); {
 	case isSQLite && path != "":
 		c.dialect = sqlite
 		err = c.openSQLite(path)
 	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
 		c.dialect = postgres
-		err = c.openPostgres(dsn)
+		err = c.openPostgres(dsn, cfg.TLS)
 	default: // the DSN may hold a password: it is not quoted
 		return errors.New("open catalog: DSN must be sqlite:PATH or postgres://…")
 	}
