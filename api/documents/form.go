@@ -131,11 +131,15 @@ type rest struct {
 	form   *form
 	r      io.Reader
 	broken error
+	ended  bool // after the closing boundary: a buffered reader may ask again
 }
 
 func (r *rest) Read(b []byte) (int, error) {
 	if r.broken != nil {
 		return 0, r.broken
+	}
+	if r.ended {
+		return 0, io.EOF
 	}
 	n, err := r.r.Read(b)
 	if err == nil || n > 0 && err == io.EOF {
@@ -147,6 +151,7 @@ func (r *rest) Read(b []byte) (int, error) {
 	}
 	switch _, err := r.form.next(); {
 	case err == io.EOF:
+		r.ended = true
 		return 0, io.EOF
 	case err != nil:
 		r.broken = err
