@@ -74,6 +74,10 @@ func (v *Vault) RotateKeys(ctx context.Context, a record.Actor) ([]Rotation, err
 				if errors.Is(err, keys.ErrNoKey) {
 					break
 				}
+				if errors.Is(err, keys.ErrRefused) {
+					return done, fmt.Errorf("%w: rotate %s/%s/%s: %w", record.Refuse(record.ErrDenied, "rotation-credential",
+						"this gateway's credential may not rotate keys: run medvault keys rotate --config on its host"), s.Name(), kind, shard, err)
+				}
 				if err != nil {
 					return done, unavailable("keys", fmt.Errorf("rotate %s/%s/%s: %w", s.Name(), kind, shard, err))
 				}

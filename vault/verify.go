@@ -35,10 +35,11 @@ func (v *Vault) Regions(ctx context.Context, a record.Actor) ([]RegionStatus, er
 	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionRegions}, nil); err != nil {
 		return nil, err
 	}
-	return v.regionStates(ctx)
+	return v.State(ctx)
 }
 
-func (v *Vault) regionStates(ctx context.Context) ([]RegionStatus, error) {
+// State is Regions for monitoring: as Ready it asks no actor and writes no leaf.
+func (v *Vault) State(ctx context.Context) ([]RegionStatus, error) {
 	regions := v.cfg.Regions.Regions()
 	states := make([]RegionStatus, len(regions))
 	var wg sync.WaitGroup

@@ -257,35 +257,3 @@ func (l *lazyPart) Close() error {
 	}
 	return l.r.Close()
 }
-
-// sealRecord seals a record about a patient: a small JSON under the content key.
-func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, value any) (*sealed, error) {
-	s := &sealed{id: id, class: "records", spool: v.spools.open(), keys: k}
-	raw, err := s.id.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := envelope.NewSealer(s.spool, envelope.Header{
-		Object: raw, Patient: string(k.Token), Generation: k.Generation, Kind: uint8(record.KindRecord),
-	}, envelope.Keys{Content: k.Content, Identity: k.Identity})
-	if err != nil {
-		return nil, err
-	}
-	s.header = sealer.Header()
-	if err := sealJSON(sealer, envelope.Content, value); err != nil {
-		return nil, err
-	}
-	if err := sealer.Close(); err != nil {
-		return nil, fmt.Errorf("seal record: %w", err)
-	}
-	return s, nil
-}
-
-// row is the catalog's row for something sealed.
-func (v *Vault) row(s *sealed, kind record.Kind, keep []byte) catalog.Object {
-	body := s.spool.body()
-	return catalog.Object{
-		ID: s.id, Class: s.class, Patient: s.keys.Token, Generation: s.keys.Generation, Seal: hex.EncodeToString(s.header.Seal[:]),
-		Kind: kind, Size: body.Size, SHA256: body.SHA256, Footer: keep, Created: v.cfg.Now(),
-	}
-}

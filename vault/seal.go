@@ -1,0 +1,206 @@
+package vault
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha512"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"medvault/imaging"
+	"medvault/keys/envelope"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+)
+
+// sealed is a document in its sealed form, not yet in any region.
+type sealed struct {
+	header   envelope.Header
+	id       record.ObjectID
+	class    string // objects or records
+	spool    *spool
+	scrubbed imaging.Scrubbed
+	footer   []byte
+	tailAt   int64 // where who begins
+	keys     patientKeys
+}
+
+func (s *sealed) key() string { return s.id.Key(s.class) }
+func (s *sealed) close()      { s.spool.Close() }
+
+// who is the identity that belongs to a document and is shown to those who may see
+// it; it is sealed under the identity key.
+type who struct {
+	Attributes     json.RawMessage `json:"attributes,omitempty"` // DICOM JSON
+	Study          string          `json:"study,omitempty"`
+	Series         string          `json:"series,omitempty"`
+	Instance       string          `json:"instance,omitempty"`
+	TransferSyntax string          `json:"transferSyntax,omitempty"`
+	PatientID      string          `json:"patientId"`
+	Issuer         string          `json:"issuer,omitempty"`
+	Title          string          `json:"title,omitempty"`
+	Size           int64           `json:"size"`   // of the original
+	SHA256         string          `json:"sha256"` // hex, of the original
+}
+
+// seal takes the identity out of a document and seals both halves in one pass.
+// Nothing but ciphertext reaches the spool.
+func (v *Vault) seal(in *incoming, k patientKeys) (*sealed, error) {
+	s := &sealed{id: record.NewObjectID(), class: "objects", spool: v.spools.open(), keys: k}
+	if err := v.sealInto(s, in); err != nil {
+		return nil, errors.Join(err, s.spool.Close())
+	}
+	return s, nil
+}
+
+func (v *Vault) sealInto(s *sealed, in *incoming) error {
+	identity, k := v.spools.open(), s.keys
+	defer identity.Close()
+	raw, err := s.id.Bytes()
+	if err != nil {
+		return err
+	}
+	pseudonyms, err := v.pseudonyms(in.patient, k)
+	if err != nil {
+		return err
+	}
+	sealer, err := envelope.NewSealer(s.spool, envelope.Header{
+		Object: raw, Patient: string(k.Token), Generation: k.Generation, Kind: uint8(in.kind),
+	}, envelope.Keys{Content: k.Content, Identity: k.Identity})
+	if err != nil {
+		return err
+	}
+	s.header = sealer.Header()
+	content, err := sealer.Part(envelope.Content)
+	if err != nil {
+		return err
+	}
+	script, err := sealer.Detached(envelope.Identity, identity)
+	if err != nil {
+		return err
+	}
+	if s.scrubbed, err = in.Scrub(pseudonyms, in.tap.original, content, script); err != nil {
+		return uploadError(err)
+	}
+	if err := errors.Join(content.Close(), script.Close()); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	if err := sealer.Attach(envelope.Identity, identity.reader()); err != nil {
+		return fmt.Errorf("seal identity: %w", err)
+	}
+	size, sum := in.tap.original()
+	facts := s.scrubbed.Facts
+	facts.Held = s.scrubbed.Held
+	s.tailAt = s.spool.size
+	// who and facts stand last, next to the footer: together they are the tail that
+	// the catalog keeps.
+	if err := sealJSON(sealer, envelope.Who, who{
+		Attributes: s.scrubbed.Who, Study: in.identity.Study, Series: in.identity.Series, Instance: in.identity.Instance,
+		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title,
+		Size: size, SHA256: hex.EncodeToString(sum[:]),
+	}); err != nil {
+		return err
+	}
+	if err := sealJSON(sealer, envelope.Facts, facts); err != nil {
+		return err
+	}
+	if err := sealer.Close(); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return nil
+}
+
+// pseudonyms are what replaces the identity of one patient.
+func (v *Vault) pseudonyms(p record.PatientToken, k patientKeys) (imaging.Pseudonyms, error) {
+	shift, err := shiftDays(k)
+	if err != nil {
+		return imaging.Pseudonyms{}, err
+	}
+	return imaging.Pseudonyms{Patient: string(p), UID: v.tokens.UID, ID: v.tokens.ID, ShiftDays: shift}, nil
+}
+
+// maxShift bounds the date shift: five years.
+const maxShift = 5 * 365
+
+// shiftDays is how far a patient's dates are moved into the past. It is a child of
+// the random identity key, so that it is random per patient and dies with the key.
+func shiftDays(k patientKeys) (int, error) {
+	b, err := hkdf.Key(sha512.New, k.Identity.Bytes(), nil, "medvault date shift", 8)
+	if err != nil {
+		return 0, fmt.Errorf("date shift: %w", err)
+	}
+	return -1 - int(binary.BigEndian.Uint64(b)%maxShift), nil
+}
+
+func sealJSON(s *envelope.Sealer, name string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	w, err := s.Part(name)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	if _, err := w.Write(data); err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	return w.Close()
+}
+
+// proveRestorable opens the sealed spool and restores the original from it. Restore
+// fails unless size and SHA-256 are those of the raw input.
+func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) error {
+	body := s.spool.body()
+	fetch := fetchFrom(body)
+	footer, err := envelope.ReadFooter(ctx, fetch, body.Size)
+	if err != nil {
+		return fmt.Errorf("restore check: %w", err)
+	}
+	s.footer = footer
+	opened, err := envelope.Open(footer, fetch, s.header, envelope.Keys{Content: k.Content, Identity: k.Identity})
+	if err != nil {
+		return fmt.Errorf("restore check: %w", err)
+	}
+	original := restore(ctx, &object{Object: opened, log: v.cfg.Log})
+	defer original.Close()
+	if _, err := io.Copy(io.Discard, original); err != nil {
+		return fmt.Errorf("restore check: %w", err)
+	}
+	return nil
+}
+
+// sealRecord seals a record about a patient: a small JSON under the content key.
+func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, value any) (*sealed, error) {
+	s := &sealed{id: id, class: "records", spool: v.spools.open(), keys: k}
+	raw, err := s.id.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := envelope.NewSealer(s.spool, envelope.Header{
+		Object: raw, Patient: string(k.Token), Generation: k.Generation, Kind: uint8(record.KindRecord),
+	}, envelope.Keys{Content: k.Content, Identity: k.Identity})
+	if err != nil {
+		return nil, err
+	}
+	s.header = sealer.Header()
+	if err := sealJSON(sealer, envelope.Content, value); err != nil {
+		return nil, err
+	}
+	if err := sealer.Close(); err != nil {
+		return nil, fmt.Errorf("seal record: %w", err)
+	}
+	return s, nil
+}
+
+// row is the catalog's row for something sealed.
+func (v *Vault) row(s *sealed, kind record.Kind, keep []byte) catalog.Object {
+	body := s.spool.body()
+	return catalog.Object{
+		ID: s.id, Class: s.class, Patient: s.keys.Token, Generation: s.keys.Generation, Seal: hex.EncodeToString(s.header.Seal[:]),
+		Kind: kind, Size: body.Size, SHA256: body.SHA256, Footer: keep, Created: v.cfg.Now(),
+	}
+}
