@@ -37,10 +37,21 @@ func TestCorpusRoundTrip(t *testing.T) {
 }
 
 func roundTrip(t *testing.T, dir string) {
-	h := vaulttest.New(t, vaulttest.Options{})
 	refused := make(map[string]int)
-	treated := make(map[record.PatientToken]bool)
 	var files, exact, present int
+	var vaults []*vaulttest.House
+	// store puts a file into the first vault that has no other one under its UID.
+	store := func(original []byte) (h *vaulttest.House, r vault.Receipt, err error) {
+		for n := 0; ; n++ {
+			if n == len(vaults) {
+				vaults = append(vaults, vaulttest.New(t, vaulttest.Options{AutoCare: clinician.ID}))
+			}
+			r, err = vaults[n].Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(original), PatientID: "corpus"})
+			if !errors.Is(err, record.ErrConflict) {
+				return vaults[n], r, err
+			}
+		}
+	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -50,7 +61,7 @@ func roundTrip(t *testing.T, dir string) {
 			return err
 		}
 		files++
-		r, err := h.Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(original), PatientID: "corpus"})
+		h, r, err := store(original)
 		var refusal *record.Refusal
 		if errors.As(err, &refusal) {
 			refused[refusal.Code]++
@@ -64,10 +75,6 @@ func roundTrip(t *testing.T, dir string) {
 			present++
 			return nil
 		}
-		if !treated[r.Patient] {
-			treat(t, h, r.Patient)
-			treated[r.Patient] = true
-		}
 		if got := read(t, open(t, h, clinician, vault.Ref{Document: r.ID})[0]); !bytes.Equal(got, original) {
 			t.Errorf("file %d came back different", files)
 			return nil
@@ -78,7 +85,7 @@ func roundTrip(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d files: %d byte-exact, %d present already", files, exact, present)
+	t.Logf("%d files: %d byte-exact, %d the same bytes again; the same UID with other bytes took %d vaults", files, exact, present, len(vaults))
 	var codes []string
 	for code := range refused {
 		codes = append(codes, code)
