@@ -139,7 +139,7 @@ func (v *Vault) Verify(ctx context.Context, a record.Actor, o VerifyOptions, pro
 		return Report{}, err
 	}
 	check := &verification{v: v, level: o.Level, report: Report{Level: o.Level, Findings: []Finding{}}, progress: progress}
-	states, err := v.regionStates(ctx)
+	states, err := v.State(ctx)
 	if err != nil {
 		return Report{}, err
 	}

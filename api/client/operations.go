@@ -56,6 +56,21 @@ func (c *Client) AuditVerify(ctx context.Context) (vault.AuditReport, error) {
 	return report, err
 }
 
+// KeyStatus tells the versions of the key encryption keys.
+func (c *Client) KeyStatus(ctx context.Context) ([]vault.KeyStatus, error) {
+	var answer struct{ Keys []vault.KeyStatus }
+	err := c.call(ctx, http.MethodGet, "/api/v1/keys", nil, &answer)
+	return answer.Keys, err
+}
+
+// RotateKeys has the gateway give every key encryption key a new version, where its
+// credential may: in development.
+func (c *Client) RotateKeys(ctx context.Context) ([]vault.Rotation, error) {
+	var answer struct{ Rotations []vault.Rotation }
+	err := c.call(ctx, http.MethodPost, "/api/v1/keys/rotations", nil, &answer)
+	return answer.Rotations, err
+}
+
 // Verify has the vault compare its regions with what they must hold. progress (nil:
 // none) is called from this goroutine. Findings are no error.
 func (c *Client) Verify(ctx context.Context, o vault.VerifyOptions, progress func(done, total int64)) (vault.Report, error) {

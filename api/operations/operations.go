@@ -1,5 +1,5 @@
 // Package operations is the operator's face under /api/v1: regions, verifications,
-// the audit log, and the description of the whole API.
+// keys, the audit log, and the description of the whole API.
 package operations
 
 import (
@@ -36,6 +36,8 @@ func Register(r gin.IRouter, cfg Config) {
 	r.GET("/regions", f.regions)
 	r.POST("/verifications", f.verify)
 	r.GET("/audit/verify", f.auditVerify)
+	r.GET("/keys", f.keyStatus)
+	r.POST("/keys/rotations", f.rotateKeys)
 	r.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", OpenAPI) })
 }
 
@@ -164,6 +166,36 @@ func (f *face) auditVerify(c *gin.Context) {
 		return
 	}
 	answer.JSON(c, http.StatusOK, report)
+}
+
+// Keys is the answer to GET keys.
+type Keys struct {
+	Keys []vault.KeyStatus `json:"keys"`
+}
+
+func (f *face) keyStatus(c *gin.Context) {
+	status, err := f.vault.KeyStatus(c.Request.Context(), answer.Actor(c))
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	answer.JSON(c, http.StatusOK, Keys{append([]vault.KeyStatus{}, status...)}) // an empty list, not null
+}
+
+// Rotations is the answer to POST keys/rotations.
+type Rotations struct {
+	Rotations []vault.Rotation `json:"rotations"`
+}
+
+// rotateKeys works where the gateway's own credential may rotate: in development. A
+// production gateway's may not, and the answer says so.
+func (f *face) rotateKeys(c *gin.Context) {
+	done, err := f.vault.RotateKeys(c.Request.Context(), answer.Actor(c))
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	answer.JSON(c, http.StatusOK, Rotations{append([]vault.Rotation{}, done...)})
 }
 
 // decode reads one JSON object, or nothing at all, and nothing after it.

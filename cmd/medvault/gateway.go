@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"medvault/api"
 	"medvault/api/identity"
 	"medvault/api/transport"
@@ -52,7 +54,12 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logge
 		}
 		tlsConfig = profile.Server(certificate)
 	}
-	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig, Grace: cfg.ShutdownGrace})
+	metrics := prometheus.NewRegistry()
+	if err := metrics.Register(newVaultMetrics(h.vault, log)); err != nil {
+		return nil, nil, fmt.Errorf("metrics: %w", err)
+	}
+	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
+		Grace: cfg.ShutdownGrace, Registry: metrics})
 	if err != nil {
 		return nil, nil, err
 	}

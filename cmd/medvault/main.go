@@ -4,7 +4,11 @@
 // Every command answers with an exit code (see exit.go), writes what it found to
 // standard output (--json: one JSON document) and everything else, progress and
 // errors, to standard error.
+//
+// It runs with Go's FIPS 140-3 module alone: an algorithm outside it is an error.
 package main
+
+//go:debug fips140=only
 
 import (
 	"context"
@@ -59,6 +63,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newRegionsCommand(a),
 		newVerifyCommand(a),
 		newAuditCommand(a),
+		newKeysCommand(a),
 		newInspectCommand(a),
 		newDevCommand(a),
 		newServeCommand(a),

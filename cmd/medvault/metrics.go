@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"medvault/vault"
+)
+
+// vaultMetrics tells Prometheus how the regions of a vault are. Regions are its only
+// labels.
+type vaultMetrics struct {
+	ask func(context.Context) ([]vault.RegionStatus, error)
+	log *slog.Logger
+
+	objects, bytes, pending, regionUp, keysUp *prometheus.Desc
+
+	mu     sync.Mutex // held while asking: another scrape shares the answer
+	at     time.Time
+	states []vault.RegionStatus
+}
+
+var _ prometheus.Collector = (*vaultMetrics)(nil)
+
+func newVaultMetrics(v *vault.Vault, log *slog.Logger) *vaultMetrics {
+	of := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("medvault_"+name, help, []string{"region"}, nil)
+	}
+	return &vaultMetrics{ask: v.State, log: log,
+		objects:  of("region_objects", "Objects that lie in the region."),
+		bytes:    of("region_bytes", "Bytes of the objects that lie in the region."),
+		pending:  of("region_pending_copies", "Copies that the region was promised and does not hold yet."),
+		regionUp: of("region_up", "1 when the region answers."),
+		keysUp:   of("key_service_up", "1 when the region's key service wraps and unwraps."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *vaultMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.objects, m.bytes, m.pending, m.regionUp, m.keysUp} {
+		to <- d
+	}
+}
+
+// stateFresh is how long an answer serves: scrapes must not load regions and keys.
+const stateFresh = 5 * time.Second
+
+// Collect implements prometheus.Collector.
+func (m *vaultMetrics) Collect(to chan<- prometheus.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at.IsZero() || time.Since(m.at) > stateFresh {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*stateFresh)
+		defer cancel()
+		var err error
+		if m.states, err = m.ask(ctx); err != nil {
+			m.log.Error("measure the vault", "err", err)
+			m.states = nil // nothing is told rather than something old
+		}
+		m.at = time.Now()
+	}
+	for _, s := range m.states {
+		tell := func(what *prometheus.Desc, value float64) {
+			to <- prometheus.MustNewConstMetric(what, prometheus.GaugeValue, value, s.Name)
+		}
+		tell(m.objects, float64(s.Objects))
+		tell(m.bytes, float64(s.Bytes))
+		tell(m.pending, float64(s.Pending))
+		tell(m.regionUp, truth(s.Reachable))
+		tell(m.keysUp, truth(s.KeyService))
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
