@@ -1,3 +1,5 @@
+//go:debug fips140=only
+
 // Command medvault is an encrypted vault for medical documents: its gateway, and
 // the commands of those who work with it.
 //
@@ -7,8 +9,6 @@
 //
 // It runs with Go's FIPS 140-3 module alone: an algorithm outside it is an error.
 package main
-
-//go:debug fips140=only
 
 import (
 	"context"
