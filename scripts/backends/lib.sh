@@ -48,4 +48,17 @@ http_ok() {
   [[ $status == *" 200 "* ]]
 }
 
+# make_certificates DIR: a certificate authority of DIR's own (ca.pem) and a server's
+# key and certificate for this machine (server.key, server.pem).
+make_certificates() (
+  cd "$1"
+  openssl ecparam -name prime256v1 -genkey -noout -out ca.key
+  openssl req -x509 -new -key ca.key -days 30 -subj '/CN=Medvault test CA' \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign -out ca.pem
+  openssl ecparam -name prime256v1 -genkey -noout -out server.key
+  openssl req -new -key server.key -subj '/CN=localhost' -out server.csr
+  openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -out server.pem \
+    -extfile <(printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature\nbasicConstraints=critical,CA:FALSE\n')
+)
+
 export_env() { echo "$1='$2'" >>"$dir/env"; }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 
@@ -61,7 +62,7 @@ func wrongForGood(err error) bool {
 	var (
 		certificate *tls.CertificateVerificationError
 		noTLS       tls.RecordHeaderError
-		refused     tls.AlertError
+		alert       *net.OpError
 	)
-	return errors.As(err, &certificate) || errors.As(err, &noTLS) || errors.As(err, &refused)
+	return errors.As(err, &certificate) || errors.As(err, &noTLS) || errors.As(err, &alert) && alert.Op == "remote error"
 }
