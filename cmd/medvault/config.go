@@ -245,7 +245,7 @@ func (c *Config) fillDefaults() {
 	c.Identity.CountryClaim = cmp.Or(c.Identity.CountryClaim, "country")
 	c.Identity.PurposeClaim = cmp.Or(c.Identity.PurposeClaim, "purpose_of_use")
 	c.Identity.ClockSkew = cmp.Or(c.Identity.ClockSkew, 30*time.Second)
-	if c.Identity.Roles == nil {
+	if len(c.Identity.Roles) == 0 {
 		c.Identity.Roles = make(map[string]string)
 		for _, role := range record.Roles() {
 			c.Identity.Roles[string(role)] = string(role)

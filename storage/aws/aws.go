@@ -31,6 +31,9 @@ import (
 // attempts is how often a request is sent before its error is the answer.
 const attempts = 3
 
+// longestPause between attempts: a region that is away must not hold up the others.
+const longestPause = 500 * time.Millisecond
+
 // Config names a bucket and how to reach it.
 type Config struct {
 	Region string // required: eu-central-1, cn-north-1, …
@@ -80,7 +83,9 @@ func dial(ctx context.Context, cfg Config) (*driver, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithRegion(cfg.Region),
 		config.WithHTTPClient(httpClient(cfg.TLS)),
-		config.WithRetryer(func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), attempts) }),
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, longestPause })
+		}),
 		// Checksums are given by us: a trailer of the SDK's own is what other
 		// services refuse.
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),

@@ -304,8 +304,13 @@ func TestRegionThatIsAway(t *testing.T) {
 		go back.Serve(listener)
 		t.Cleanup(func() { back.Close() })
 		body := storetest.Body(storetest.Bytes(1000))
-		if err := s.Put(t.Context(), "objects/x", body); err != nil {
-			t.Fatalf("Put once it is back = %v", err)
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			if err = s.Put(t.Context(), "objects/x", body); err == nil {
+				break
+			}
+			if !errors.Is(err, s3.ErrAway) || time.Now().After(deadline) {
+				t.Fatalf("Put once it is back = %v", err)
+			}
 		}
 		if err := storage.Verify(t.Context(), s, "objects/x", body.Size, body.SHA256); err != nil {
 			t.Error(err)

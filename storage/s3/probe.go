@@ -22,6 +22,10 @@ type capabilities struct {
 // probeTime bounds a probe: a service that takes longer is away.
 const probeTime = 10 * time.Second
 
+// probeRest is how long a service that was seen away is not asked again: one answer
+// serves all who come by together, as at a start.
+const probeRest = time.Second
+
 // probes are the probes of one bucket, made until one succeeds.
 type probes struct {
 	seen atomic.Pointer[capabilities]
@@ -34,12 +38,11 @@ type probes struct {
 func newProbes() probes { return probes{turn: make(chan struct{}, 1)} }
 
 // caps returns what the bucket can do, probing it unless that was seen before.
-// Those who wait while another probes share how that went.
+// Those who wait while another probes, or come soon after, share how that went.
 func (b *Bucket) caps(ctx context.Context) (capabilities, error) {
 	if seen := b.probes.seen.Load(); seen != nil {
 		return *seen, nil
 	}
-	asked := time.Now()
 	select {
 	case b.probes.turn <- struct{}{}:
 		defer func() { <-b.probes.turn }()
@@ -49,7 +52,7 @@ func (b *Bucket) caps(ctx context.Context) (capabilities, error) {
 	if seen := b.probes.seen.Load(); seen != nil {
 		return *seen, nil
 	}
-	if b.probes.failed.After(asked) {
+	if b.probes.err != nil && time.Since(b.probes.failed) < probeRest {
 		return capabilities{}, b.probes.err
 	}
 	can, err := b.probeInTime(ctx)
