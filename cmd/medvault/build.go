@@ -142,24 +142,27 @@ func (c AppRoleConfig) auth() (transit.Auth, error) {
 	return transit.Auth{RoleID: roleID, SecretID: c.SecretIDFile.Read}, err // the secret is read again at each login
 }
 
-// openRegions opens the buckets of all regions at once, since one that is away takes
-// its time, and says which key service each uses.
+// openRegions opens all buckets at once, since one that is away takes its time, and
+// says which key service each region uses.
 func openRegions(ctx context.Context, cfg *Config, profile transport.Profile, services map[string]keys.Wrapper) ([]storage.Region, map[string]keys.Wrapper, error) {
 	regions := make([]storage.Region, len(cfg.Regions))
 	byRegion := make(map[string]keys.Wrapper)
 	var opening errgroup.Group
 	for i, c := range cfg.Regions {
 		byRegion[c.Name] = services[c.Keys]
-		opening.Go(func() (err error) {
-			regions[i] = storage.Region{Name: c.Name, Jurisdiction: c.Jurisdiction}
-			if regions[i].Data, err = openBucket(ctx, c, c.Bucket, profile); err == nil {
-				regions[i].Keys, err = openBucket(ctx, c, c.KeysBucket, profile)
-			}
-			if err != nil {
-				return fmt.Errorf("region %s: %w", c.Name, err)
-			}
-			return nil
-		})
+		regions[i] = storage.Region{Name: c.Name, Jurisdiction: c.Jurisdiction}
+		open := func(bucket string, into *storage.Store) {
+			opening.Go(func() error {
+				opened, err := openBucket(ctx, c, bucket, profile)
+				if err != nil {
+					return fmt.Errorf("region %s: %w", c.Name, err)
+				}
+				*into = opened
+				return nil
+			})
+		}
+		open(c.Bucket, &regions[i].Data)
+		open(c.KeysBucket, &regions[i].Keys)
 	}
 	return regions, byRegion, opening.Wait()
 }

@@ -150,6 +150,30 @@ func (d *deployment) openDatabase() {
 	d.cfg.Catalog.DSN = fmt.Sprintf("postgres://%s@%s/%s?sslmode=verify-full&sslrootcert=%s", u.User.Username(), u.Host, d.db, url.QueryEscape(ca))
 }
 
+// leaves counts the log's leaves that hold a text.
+func (d *deployment) leaves(text string) (n int) {
+	d.t.Helper()
+	password, err := d.cfg.Catalog.PasswordFile.Read()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	u, err := url.Parse(d.cfg.Catalog.DSN)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	u.User = url.UserPassword(u.User.Username(), password)
+	db, err := sql.Open("pgx", u.String())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.QueryRow(`SELECT count(*) FROM audit_leaves WHERE position($1 in convert_from(data, 'UTF8')) > 0`, text).Scan(&n)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return n
+}
+
 // databaseTLS asks PostgreSQL how its clients on the test's database speak to it.
 func (d *deployment) databaseTLS() []string {
 	d.t.Helper()
@@ -348,6 +372,7 @@ type link struct {
 
 	mu     sync.Mutex
 	server *http.Server // nil while cut
+	mute   bool         // requests are taken and never answered
 	spoken map[string]bool
 }
 
@@ -391,7 +416,12 @@ func (l *link) mend() {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			l.mu.Lock()
 			l.spoken[tls.VersionName(r.TLS.Version)+" "+tls.CipherSuiteName(r.TLS.CipherSuite)] = true
+			mute := l.mute
 			l.mu.Unlock()
+			if mute {
+				<-r.Context().Done()
+				return
+			}
 			l.handler.ServeHTTP(w, r)
 		})}
 	go l.server.ServeTLS(listener, "", "")
@@ -403,6 +433,13 @@ func (l *link) cut() {
 		l.server.Close()
 		l.server = nil
 	}
+}
+
+// hang makes the server behind take everything and answer nothing, until hang(false).
+func (l *link) hang(mute bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mute = mute
 }
 
 func (l *link) heard() []string {

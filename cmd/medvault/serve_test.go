@@ -285,6 +285,9 @@ func TestServe(t *testing.T) {
 			status, missing := c.ready()
 			return status == http.StatusOK && len(missing) == 1 && strings.HasPrefix(missing[0], "cn-south: ")
 		})
+		if !strings.Contains(c.log.String(), "cn-south") {
+			t.Error("the log does not name the region that is down")
+		}
 		c.readsBack(t, p)
 		q := c.store(t, 3)
 		d.links["cn-south"].mend()
@@ -292,6 +295,44 @@ func TestServe(t *testing.T) {
 		c.treat(t, q)
 		c.readsBack(t, q)
 		c.clean(t)
+	})
+	step("a gateway starts while a region hangs", func(t *testing.T) {
+		d.links["cn-north"].hang(true)
+		began := time.Now()
+		e := d.serve("e")
+		t.Logf("started after %v", time.Since(began))
+		until(t, "readyz names the region", func() bool {
+			status, missing := e.ready()
+			return status == http.StatusOK && len(missing) == 1 && strings.HasPrefix(missing[0], "cn-north: ")
+		})
+		began = time.Now()
+		q := e.store(t, 4)
+		t.Logf("stored after %v", time.Since(began))
+		e.treat(t, q)
+		e.readsBack(t, q)
+		d.links["cn-north"].hang(false)
+		until(t, "the region gets its copies", func() bool { return e.pending(t, "cn-north") == 0 })
+		e.clean(t)
+	})
+	step("keys are rotated while a region is down", func(t *testing.T) {
+		d.links["cn-east"].cut()
+		path, _ := d.write("rotate", nil)
+		var out, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"keys", "rotate", "--config", path, "--json"}, &out, &stderr); code != exitFindings {
+			t.Fatalf("keys rotate: exit %d: %s; want 3, since a region is behind", code, &stderr)
+		}
+		var done rotatedKeys
+		if err := json.Unmarshal(out.Bytes(), &done); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range done.Rotations {
+			if (r.Pending > 0) != (r.Service == "cn-east") {
+				t.Errorf("rotated %+v; want wraps pending at cn-east alone", r)
+			}
+		}
+		a.readsBack(t, p)
+		d.links["cn-east"].mend()
+		waitReady(t, a)
 	})
 	step("keys are rotated and nothing is rewritten", func(t *testing.T) { rotates(t, d, a, p) })
 }
@@ -440,6 +481,9 @@ func rotates(t *testing.T, d *deployment, g *gatewayProcess, p *patientStory) {
 		}
 	}
 
+	until(t, "the log names the rotation", func() bool {
+		return d.leaves(`"action":"keys.manage"`) > 0 && d.leaves(`"local:`) > 0
+	})
 	fresh := d.serve("fresh")
 	fresh.readsBack(t, p)
 	g.readsBack(t, p)
