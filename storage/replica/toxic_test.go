@@ -2,9 +2,10 @@ package replica_test
 
 import (
 	"bytes"
-	"context"
 	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,41 +21,31 @@ import (
 
 // TestRegionDiesMidObject reads through a proxy that breaks the connection to the
 // first region in the middle of an object; the second region goes on at that byte.
+// Every case has a proxy of its own that is poisoned before the first connection:
+// toxiproxy may lock up when a toxic is added to a connection that is busy.
 func TestRegionDiesMidObject(t *testing.T) {
 	servers := storetest.Servers(t)
-	proxy := proxied(t, servers[0].Endpoint)
-	near, far := servers[0], servers[len(servers)-1]
-	near.Endpoint = "http://" + proxy.Listen
-	set, err := replica.New(replica.Config{
-		Regions:  []storage.Region{region(t, "near", near), region(t, "far", far)},
-		ReadIdle: 500 * time.Millisecond,
-		BackOff:  time.Millisecond, // each row asks the near region first
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	near, far := newRegion(servers[0], "near"), newRegion(servers[len(servers)-1], "far")
 	b := storetest.Bytes(24 << 20) // more than the sockets between hold
-	placed, err := set.Put(t.Context(), "objects/x", storetest.Body(b), replica.Placement{Quorum: 2})
-	if err != nil {
+	set := newSet(t, near.open(t), far.open(t))
+	if placed, err := set.Put(t.Context(), "objects/x", storetest.Body(b), replica.Placement{Quorum: 2}); err != nil {
 		t.Fatalf("Put = %v, %v", placed, err)
 	}
 
 	for _, c := range []struct {
-		name   string
-		before string // a toxic there from the beginning
-		during string // a toxic that comes after the first bytes
-		stop   bool   // the region goes away altogether after the first bytes
+		name  string
+		proxy func(t *testing.T, endpoint string) (address string, strike func()) // strike comes after the first bytes
 	}{
-		{name: "connection closed after 1 MB", before: `{"name":"t","type":"limit_data","stream":"downstream","attributes":{"bytes":1000000}}`},
-		{name: "connection reset", during: `{"name":"t","type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`},
-		{name: "silence", during: `{"name":"t","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`},
-		{name: "region stops", stop: true},
+		{"connection closed", poisoned(`{"name":"t","type":"limit_data","stream":"downstream","attributes":{"bytes":1000000}}`)},
+		{"region stops", poisoned("")},
+		{"connection reset", breaking(func(c *net.TCPConn) { c.SetLinger(0); c.Close() })},
+		{"silence", breaking(func(*net.TCPConn) {})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.before != "" {
-				poison(t, proxy, c.before)
-			}
-			o := set.Open("objects/x", int64(len(b)), nil)
+			address, strike := c.proxy(t, near.server.Endpoint)
+			ill := near
+			ill.server.Endpoint = "http://" + address
+			o := newSet(t, ill.open(t), far.open(t)).Open("objects/x", int64(len(b)), nil)
 			r, err := o.Get(t.Context(), 0, -1)
 			if err != nil {
 				t.Fatalf("Get = %v", err)
@@ -67,17 +58,7 @@ func TestRegionDiesMidObject(t *testing.T) {
 			if first, _ := o.Damaged(); first != "near" {
 				t.Fatalf("the first bytes came from %s; want near", first)
 			}
-			if c.during != "" {
-				poison(t, proxy, c.during)
-			}
-			if c.stop {
-				proxy.Stop()
-				t.Cleanup(func() {
-					if err := proxy.Start(); err != nil {
-						t.Error(err)
-					}
-				})
-			}
+			strike()
 			rest, err := io.ReadAll(r)
 			if err != nil {
 				t.Fatalf("Read = %v; want the far region to go on", err)
@@ -92,41 +73,102 @@ func TestRegionDiesMidObject(t *testing.T) {
 	}
 }
 
-func proxied(t *testing.T, endpoint string) *toxiproxy.Proxy {
-	t.Helper()
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, "near", "127.0.0.1:0", strings.TrimPrefix(endpoint, "http://"))
-	if err := proxy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(proxy.Stop)
-	return proxy
-}
-
-// poison adds a toxic for the length of a subtest.
-func poison(t *testing.T, proxy *toxiproxy.Proxy, toxic string) {
-	t.Helper()
-	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := proxy.Toxics.RemoveToxic(context.Background(), "t"); err != nil {
-			t.Error(err)
+// poisoned is toxiproxy with one toxic, or none.
+func poisoned(toxic string) func(t *testing.T, endpoint string) (string, func()) {
+	return func(t *testing.T, endpoint string) (string, func()) {
+		t.Helper()
+		server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+		proxy := toxiproxy.NewProxy(server, "near", "127.0.0.1:0", strings.TrimPrefix(endpoint, "http://"))
+		if toxic != "" {
+			if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	})
+		if err := proxy.Start(); err != nil {
+			t.Fatal(err)
+		}
+		stop := sync.OnceFunc(proxy.Stop)
+		t.Cleanup(stop)
+		if toxic != "" {
+			return proxy.Listen, func() {} // it strikes by itself
+		}
+		return proxy.Listen, stop
+	}
 }
 
-func region(t *testing.T, name string, s storetest.Server) storage.Region {
+// breaking is a proxy that passes on a megabyte of what the server sends over a
+// connection and no more, and when it strikes does something to the client's side,
+// as toxics do that cannot be there from the beginning.
+func breaking(act func(client *net.TCPConn)) func(t *testing.T, endpoint string) (string, func()) {
+	return func(t *testing.T, endpoint string) (string, func()) {
+		t.Helper()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var conns sync.WaitGroup
+		done, struck := make(chan struct{}), make(chan struct{})
+		conns.Go(func() {
+			for {
+				client, err := l.Accept()
+				if err != nil {
+					return
+				}
+				server, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
+				if err != nil {
+					client.Close()
+					continue
+				}
+				conns.Go(func() { <-done; client.Close(); server.Close() })
+				conns.Go(func() { io.Copy(server, client) })
+				conns.Go(func() {
+					if n, _ := io.CopyN(client, server, 1_000_000); n < 1_000_000 {
+						return
+					}
+					select {
+					case <-struck:
+						act(client.(*net.TCPConn))
+					case <-done:
+					}
+				})
+			}
+		})
+		t.Cleanup(func() { close(done); l.Close(); conns.Wait() })
+		return l.Addr().String(), func() { close(struck) }
+	}
+}
+
+func newSet(t *testing.T, regions ...storage.Region) *replica.Set {
 	t.Helper()
-	bucket := func() storage.Store {
+	set, err := replica.New(replica.Config{Regions: regions, ReadIdle: 500 * time.Millisecond, BackOff: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// bucketPair is a region of one server, reached by any address.
+type bucketPair struct {
+	name       string
+	server     storetest.Server
+	data, keys string
+}
+
+func newRegion(s storetest.Server, name string) bucketPair {
+	return bucketPair{name: name, server: s, data: storetest.BucketName(), keys: storetest.BucketName()}
+}
+
+func (p bucketPair) open(t *testing.T) storage.Region {
+	t.Helper()
+	bucket := func(name string) storage.Store {
 		b, err := minio.New(t.Context(), minio.Config{
-			Endpoint: s.Endpoint, AccessKey: s.Access, SecretKey: s.Secret, Region: "us-east-1",
-			Bucket: storetest.BucketName(), Insecure: true, PathStyle: true, CreateBucket: true,
+			Endpoint: p.server.Endpoint, AccessKey: p.server.Access, SecretKey: p.server.Secret, Region: "us-east-1",
+			Bucket: name, Insecure: true, PathStyle: true, CreateBucket: true,
 		})
 		if err != nil {
 			t.Fatalf("New = %v", err)
 		}
 		return b
 	}
-	return storage.Region{Name: name, Jurisdiction: "CN", Data: bucket(), Keys: bucket()}
+	return storage.Region{Name: p.name, Jurisdiction: "CN", Data: bucket(p.data), Keys: bucket(p.keys)}
 }
