@@ -57,7 +57,7 @@ const (
 
 // NameQuery tells which terms of NameTerms must all be there for a query:
 //
-//	""  "*"  "^*"      none: every name
+//	""  "*"  "*^*"     none: every name
 //	"zhang"            that word, or that full name
 //	"zhang^wei"        that full name; "zhang wei" too
 //	"Zha*"             a word with that beginning
@@ -65,10 +65,11 @@ const (
 //	"张伟"  "张^伟"     that full name
 //
 // Not ok: a star elsewhere than at the end of a word, a question mark, a
-// beginning of less than 2 or more than 32 letters, a star in Chinese characters, and what has
-// no letters or digits.
+// beginning of less than 2 or more than 32 letters, a star in Chinese characters, and
+// what has neither letters nor digits nor is all stars: a blank, "^" or "=" is
+// somebody's mistake and must not find everybody.
 func NameQuery(pattern string) (list []string, ok bool) {
-	if strings.Trim(pattern, "*^= \x00") == "" {
+	if pattern == "" || strings.Contains(pattern, "*") && strings.Trim(pattern, "*^=") == "" {
 		return nil, true
 	}
 	terms := terms{seen: map[string]bool{}}

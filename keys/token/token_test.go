@@ -201,7 +201,8 @@ func TestNameQuery(t *testing.T) {
 		want    string
 		ok      bool
 	}{
-		{"", "", true}, {"*", "", true}, {"^*", "", true}, {"**", "", true}, {"^^", "", true},
+		{"", "", true}, {"*", "", true}, {"^*", "", true}, {"**", "", true}, {"*^*", "", true}, {"*=*", "", true},
+		{" ", "", false}, {"^", "", false}, {"^^", "", false}, {"=", "", false}, {"\x00", "", false}, {" *", "", false}, {"*\x00", "", false},
 		{"ZHANG*", "zhang*", true}, {"Zha*", "zha*", true}, {"zhang", "zhang", true},
 		{"zhang^wei", "zhangwei", true}, {"Zhang Wei", "zhangwei", true}, {"zhang, wei", "zhangwei", true},
 		{"zhang^*", "zhang", true}, {"zhang^we*", "zhang we*", true}, {"zh*^we*", "zh* we*", true}, {"*^wei", "wei", true},
