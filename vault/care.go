@@ -100,8 +100,7 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 		return err
 	}
 	if !d.Allow {
-		_, err := v.perform(ctx, a, nil) // writes the refusal down
-		return err
+		return v.refuse(ctx, a)
 	}
 	k, err := v.openKeys(ctx, p)
 	if errors.Is(err, errNoWraps) {

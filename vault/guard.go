@@ -49,6 +49,45 @@ func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d ac
 	return d, refusal(a, d)
 }
 
+// refuse writes down the refusal of an act that was decided before, and returns it.
+// Should the policies permit it by now, the act still is not done: it is for the next
+// request.
+func (v *Vault) refuse(ctx context.Context, a act) error {
+	var d access.Decision
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
+		if d, err = v.decide(ctx, tx, a); err != nil || d.Allow {
+			return err
+		}
+		return appendLeaf(ctx, tx, v.leaf(a, d))
+	})
+	if err != nil {
+		return unavailable("log", err)
+	}
+	if d.Allow {
+		return unavailable("decision", errChanged)
+	}
+	return refusal(a, d)
+}
+
+// ActionSession is what a caller is refused who does not come as far as an act.
+const ActionSession record.Action = "session.refused"
+
+// Refused writes down that a caller was turned away before any act: no identity, or
+// a purpose nobody may claim. who may be zero; reason is a code. What cannot be
+// written down is an error, and then nothing may be answered but that.
+func (v *Vault) Refused(ctx context.Context, who record.Actor, reason string) error {
+	if who.ID == "" {
+		who.ID = "unknown"
+	}
+	leaf := audit.Leaf{Time: v.cfg.Now(), Actor: who.ID, Role: who.Role, Purpose: who.Purpose, Action: ActionSession,
+		Decision: audit.Deny, Reason: reason}
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) })
+	if err != nil {
+		return unavailable("log", err)
+	}
+	return nil
+}
+
 // decide gathers the facts of an act and asks the policies. It writes nothing:
 // whoever calls it writes the leaf in the same transaction, before the act.
 func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decision, error) {

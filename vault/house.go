@@ -2,6 +2,9 @@ package vault
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -101,6 +104,16 @@ func (v *Vault) placeHouseKey(ctx context.Context, name string, dek keys.DEK, ro
 		return fmt.Errorf("house key %s: no home region holds it: %w", name, errors.Join(errs...))
 	}
 	return nil
+}
+
+// identityOf names a vault by a child of its log key: the same in every gateway, and
+// another after every new beginning.
+func identityOf(logKey keys.DEK) (string, error) {
+	b, err := hkdf.Key(sha512.New, logKey.Bytes(), nil, "medvault vault id", 16)
+	if err != nil {
+		return "", fmt.Errorf("vault id: %w", err)
+	}
+	return hex.EncodeToString(b), nil
 }
 
 func (v *Vault) homeRegions() (home []storage.Region) {

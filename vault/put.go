@@ -40,7 +40,7 @@ type Receipt struct {
 // byte for byte, and its record is committed. The same bytes again are Present;
 // other bytes under a stored SOP Instance UID are ErrConflict.
 func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, error) {
-	if err := v.mayStore(ctx, a); err != nil {
+	if err := v.MayStore(ctx, a); err != nil {
 		return Receipt{}, err
 	}
 	in, err := v.receive(a, up)
@@ -84,17 +84,14 @@ func (v *Vault) acknowledge(ctx context.Context, r Receipt, err error) (Receipt,
 	return r, v.autoCare(ctx, r.Patient)
 }
 
-// mayStore refuses whoever may not store at all before a byte of the body is read.
-func (v *Vault) mayStore(ctx context.Context, a record.Actor) error {
+// MayStore refuses whoever may store nothing at all, before a byte of a body is
+// read. Whoever passes may still be refused for a patient.
+func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 	store := act{Actor: a, Action: record.ActionStore}
 	if d := v.cfg.Access.Decide(access.Request{Actor: a, Action: store.Action, Now: v.cfg.Now()}); d.Allow {
 		return nil
 	}
-	_, err := v.perform(ctx, store, nil) // writes the refusal down
-	if err == nil {
-		err = record.ErrDenied
-	}
-	return err
+	return v.refuse(ctx, store)
 }
 
 // admit asks the guard about this patient. A patient seen for the first time gets a
@@ -110,8 +107,7 @@ func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p cata
 		return err
 	})
 	if err == nil && !d.Allow {
-		_, err = v.perform(ctx, store, nil) // writes the refusal down
-		return p, err
+		return p, v.refuse(ctx, store)
 	}
 	if !errors.Is(err, catalog.ErrNotFound) {
 		return p, err
