@@ -135,7 +135,7 @@ func (v *Vault) stored(ctx context.Context, in *incoming) (done bool, r Receipt,
 	if _, err := io.Copy(io.Discard, in.body); err != nil {
 		return true, in.receipt(), uploadError(err)
 	}
-	r, err = v.same(in, known)
+	r, err = v.same(ctx, in, known)
 	return true, r, err
 }
 
@@ -148,10 +148,13 @@ func (v *Vault) byInstance(ctx context.Context, mapped string) (d catalog.Docume
 }
 
 // same compares an upload that was read to its end with a stored document.
-func (v *Vault) same(in *incoming, known catalog.Document) (Receipt, error) {
+func (v *Vault) same(ctx context.Context, in *incoming, known catalog.Document) (Receipt, error) {
 	r := in.receipt()
 	if known.Patient != in.patient || known.Fingerprint != v.fingerprint(in) {
 		return r, record.Refuse(record.ErrConflict, "instance-exists", "another document is stored under this SOP Instance UID: give a changed document a new one")
+	}
+	if err := v.sameLabels(ctx, in, known); err != nil {
+		return r, err
 	}
 	r.ID, r.Present = known.ID, true
 	return r, nil
@@ -236,14 +239,14 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		return r, nil
 	case errors.Is(err, errTwin): // the same bytes came in twice at once
 		v.discard(ctx, s.key(), permitted)
-		return v.same(in, twin)
+		return v.same(ctx, in, twin)
 	case errors.Is(err, catalog.ErrExist): // other bytes under the same UID came in at once
 		v.discard(ctx, s.key(), permitted)
 		known, err := v.byInstance(ctx, in.instance)
 		if err != nil {
 			return in.receipt(), err
 		}
-		return v.same(in, known)
+		return v.same(ctx, in, known)
 	case errors.Is(err, errChanged):
 		v.discard(ctx, s.key(), permitted)
 		return in.receipt(), unavailable("patient", err)

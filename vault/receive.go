@@ -2,13 +2,20 @@ package vault
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"medvault/imaging"
+	"medvault/keys/envelope"
+	"medvault/vault/catalog"
 	"medvault/vault/record"
 )
 
@@ -22,6 +29,7 @@ type incoming struct {
 	series   string
 	instance string
 	category string
+	labelled bool // the sender chose the category
 	title    string
 	body     *bufio.Reader
 	tap      *tap
@@ -38,8 +46,11 @@ func (in *incoming) receipt() Receipt {
 // receive reads a document's header and names its patient. The hash of the original
 // is taken here, of the raw input, not of what a parser makes of it.
 func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
-	in := &incoming{kind: up.Kind, category: up.Category, title: up.Title, tap: &tap{r: up.Body, sum: sha256.New()}}
+	in := &incoming{kind: up.Kind, category: up.Category, labelled: up.Category != "", title: up.Title, tap: &tap{r: up.Body, sum: sha256.New()}}
 	in.body = bufio.NewReaderSize(in.tap, 64<<10)
+	if err := up.check(); err != nil {
+		return in, err
+	}
 	if in.kind == 0 {
 		head, err := in.body.Peek(1024)
 		if err != nil && err != io.EOF {
@@ -66,6 +77,18 @@ func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
 	return in, nil
 }
 
+// check refuses a patient's number and issuer that no DICOM document could hold (VR
+// LO, PS3.5 6.2): they could never be found again.
+func (up Upload) check() error {
+	for code, value := range map[string]string{"bad-patient-id": up.PatientID, "bad-issuer": up.Issuer} {
+		illegal := func(r rune) bool { return r == '\\' || unicode.IsControl(r) }
+		if !utf8.ValidString(value) || utf8.RuneCountInString(value) > 64 || strings.ContainsFunc(value, illegal) {
+			return record.Refuse(record.ErrInvalid, code, "Patient ID and its issuer have at most 64 characters, no backslash and no control characters")
+		}
+	}
+	return nil
+}
+
 // name gives patient and document their pseudonyms.
 func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
 	id := &in.identity
@@ -82,6 +105,9 @@ func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
 		id.Issuer = a.Issuer
 	}
 	in.patient = record.PatientToken(v.tokens.Patient(id.Issuer, id.PatientID))
+	if said := v.tokens.Patient(cmp.Or(up.Issuer, id.Issuer), cmp.Or(up.PatientID, id.PatientID)); said != string(in.patient) {
+		return record.Refuse(record.ErrConflict, "patient-mismatch", "the DICOM document names another patient than the request: leave patientId and issuer out, or send the right document")
+	}
 	if in.kind == record.KindDICOM {
 		in.study, in.series, in.instance = v.tokens.UID(id.Study), v.tokens.UID(id.Series), v.tokens.UID(id.Instance)
 	}
@@ -93,6 +119,41 @@ func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
 	}
 	if !categories[in.category] {
 		return record.Refuse(record.ErrInvalid, "unknown-category", "use one of: imaging, report, history, diagnosis, result, treatment-plan, prescription, allergy, other")
+	}
+	return nil
+}
+
+// sameLabels refuses to drop in silence what a sender says anew of a document that is
+// stored: neither category nor title can be changed by sending it again.
+func (v *Vault) sameLabels(ctx context.Context, in *incoming, known catalog.Document) error {
+	if in.labelled && in.category != known.Category {
+		return record.Refuse(record.ErrConflict, "category-differs", "the same document is stored under another category, which stays: send it without category, or with the one it has")
+	}
+	if in.title == "" {
+		return nil
+	}
+	var p catalog.Patient
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		p, err = tx.Patient(ctx, known.Patient)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("stored title: %w", err)
+	}
+	keys, err := v.openKeys(ctx, p)
+	if err != nil {
+		return fmt.Errorf("stored title: %w", err)
+	}
+	o, err := v.open(ctx, known.Object, keys, record.ViewOriginal)
+	if err != nil {
+		return fmt.Errorf("stored title: %w", err)
+	}
+	var stored who
+	if err := readPart(ctx, o, envelope.Who, &stored); err != nil {
+		return fmt.Errorf("stored title: %w", err)
+	}
+	if stored.Title != in.title {
+		return record.Refuse(record.ErrConflict, "title-differs", "the same document is stored with another title, which stays: send it without title, or with the one it has")
 	}
 	return nil
 }
