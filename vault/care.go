@@ -39,8 +39,20 @@ func (v *Vault) AddCare(ctx context.Context, a record.Actor, p record.PatientTok
 	return c, v.addCare(ctx, act{Actor: a, Action: record.ActionCareAdd, Patient: p, Object: c.ID}, c)
 }
 
+// errTreated: an automatic relationship is not needed any more.
+var errTreated = errors.New("somebody treats the patient already")
+
 func (v *Vault) addCare(ctx context.Context, a act, c Care) error {
 	return v.putRecord(ctx, a, "care", c, func(tx *catalog.Tx) error {
+		if c.Origin == originAutoCare { // two first uploads may come at once
+			cares, err := tx.Cares(ctx, c.Patient)
+			if err != nil {
+				return err
+			}
+			if len(cares) > 0 {
+				return errTreated
+			}
+		}
 		return tx.InsertCare(ctx, catalog.Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician,
 			From: c.From, Until: c.Until, Ended: c.Ended, Origin: c.Origin, By: c.By})
 	})
@@ -146,7 +158,7 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 
 // isUncertain says that a commit may have happened all the same.
 func isUncertain(err error) bool {
-	return !errors.Is(err, errChanged) && !errors.Is(err, record.ErrNotFound) && !errors.Is(err, record.ErrDenied)
+	return !errors.Is(err, errChanged) && !errors.Is(err, errTreated) && !errors.Is(err, record.ErrNotFound) && !errors.Is(err, record.ErrDenied)
 }
 
 // autoCare writes, in dev only, the relationship of the dev clinician with a patient
@@ -164,10 +176,14 @@ func (v *Vault) autoCare(ctx context.Context, p record.PatientToken) error {
 		return err
 	}
 	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: v.cfg.AutoCare, From: v.cfg.Now(), Origin: originAutoCare, By: "medvault"}
-	return v.addCare(ctx, act{
+	err = v.addCare(ctx, act{
 		Actor:  record.Actor{ID: "medvault", Role: record.RoleAdmin, Country: v.cfg.Home, Purpose: record.PurposeSystem},
 		Action: record.ActionCareAdd, Patient: p, Object: c.ID, Origin: originAutoCare,
 	}, c)
+	if errors.Is(err, errTreated) {
+		return nil
+	}
+	return err
 }
 
 const originAutoCare = "dev-auto-care"

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"medvault/imaging"
 	"medvault/keys/envelope"
@@ -38,7 +39,8 @@ type Query struct {
 	Level         Level
 	Study, Series string // from the URL; "" is any
 	Match         map[string][]string
-	Limit, Offset int // Limit 0: the vault's maximum
+	All           bool // every attribute of the sample, not only those that are always returned
+	Limit, Offset int  // Limit 0: the vault's maximum
 }
 
 // Match is one result, in the view the actor may see.
@@ -59,17 +61,23 @@ type Page struct {
 const maxResults = 1000
 
 // Find searches what the actor may see: a clinician their own patients, a
-// de-identified reader every patient by mapped names only. The search is one act
-// with one leaf; results are opened one by one with the patient's keys.
+// de-identified reader every patient by mapped names only. Before anything is shown
+// the search has its leaf, and every patient it leads to, one a window. Results are
+// opened one by one with the patient's keys.
 func (v *Vault) Find(ctx context.Context, a record.Actor, q Query) (Page, error) {
 	if q.Limit <= 0 || q.Limit > maxResults {
 		q.Limit = maxResults
 	}
+	var d access.Decision
 	var found []catalog.Found
-	var patients map[record.PatientToken]catalog.Patient
 	var total int
-	d, err := v.perform(ctx, act{Actor: a, Action: record.ActionSearch}, func(tx *catalog.Tx, d access.Decision, _ *audit.Leaf) error {
-		patients = make(map[record.PatientToken]catalog.Patient)
+	patients := make(map[record.PatientToken]catalog.Patient)
+	searching := act{Actor: a, Action: record.ActionSearch}
+	began := v.cfg.Now()
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		if d, err = v.decide(ctx, tx, searching); err != nil || !d.Allow {
+			return err
+		}
 		search, none, err := v.search(a, d.View, q)
 		if err != nil || none {
 			return err
@@ -83,15 +91,61 @@ func (v *Vault) Find(ctx context.Context, a record.Actor, q Query) (Page, error)
 	if err != nil {
 		return Page{}, err
 	}
+	if !d.Allow {
+		return Page{}, v.refuse(ctx, searching)
+	}
+	if err := v.writeSearchLeaves(ctx, searching, d, began, found); err != nil {
+		return Page{}, err
+	}
 	page := Page{More: max(0, total-q.Offset-len(found))}
 	for _, f := range found {
-		m, err := v.match(ctx, f, patients[f.Patient], d.View, q.Level)
+		m, err := v.match(ctx, f, patients[f.Patient], d.View, q)
 		if err != nil {
 			return Page{}, err
 		}
 		page.Matches = append(page.Matches, m)
 	}
 	return page, nil
+}
+
+// writeSearchLeaves commits the leaf of a search and one for each patient it shows,
+// unless one is live, deciding again in that transaction.
+func (v *Vault) writeSearchLeaves(ctx context.Context, searching act, d access.Decision, began time.Time, found []catalog.Found) error {
+	var shown []record.ObjectID // patients stand in the place of objects here
+	seen := make(map[record.PatientToken]bool)
+	for _, f := range found {
+		if !seen[f.Patient] {
+			seen[f.Patient] = true
+			shown = append(shown, record.ObjectID(f.Patient))
+		}
+	}
+	_, err := v.perform(ctx, searching, func(tx *catalog.Tx, now access.Decision, _ *audit.Leaf) error {
+		if now.View != d.View {
+			return unavailable("decision", errChanged)
+		}
+		fresh, err := tx.ReadWindow(ctx, searching.Actor.ID, string(searching.Actor.Purpose), "search "+string(d.View), shown, began, readWindow)
+		if err != nil {
+			return err
+		}
+		for _, id := range fresh {
+			one := searching
+			one.Patient = record.PatientToken(id)
+			decided, err := v.decide(ctx, tx, one)
+			if err != nil {
+				return err
+			}
+			if !decided.Allow || decided.View != d.View {
+				return unavailable("decision", errChanged)
+			}
+			leaf := v.leaf(one, decided)
+			leaf.Window = readWindow
+			if err := appendLeaf(ctx, tx, leaf); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
 }
 
 // mayFind decides about each patient a search led to, and leaves out those who are
@@ -314,8 +368,21 @@ var levelTags = map[Level][]string{
 	LevelInstance: {"00080016", "00080018", "00200013", "00280008", "00280010", "00280011", "00280100"},
 }
 
+// returns says whether an attribute belongs into a result. An attribute of a lower
+// level does not, whoever asks for it (PS3.18 10.6.3.3): it is the sample's alone.
+func (q Query) returns(tag string) bool {
+	levels := []Level{LevelStudy, LevelSeries, LevelInstance}
+	at := slices.Index(levels, q.Level)
+	for n, level := range levels {
+		if slices.Contains(levelTags[level], tag) {
+			return n <= at
+		}
+	}
+	return q.All && (q.Level == LevelInstance || strings.HasPrefix(tag, "0010"))
+}
+
 // match opens a sample of a result and shows its attributes.
-func (v *Vault) match(ctx context.Context, f catalog.Found, p catalog.Patient, view record.View, level Level) (Match, error) {
+func (v *Vault) match(ctx context.Context, f catalog.Found, p catalog.Patient, view record.View, q Query) (Match, error) {
 	k, err := v.openKeys(ctx, p)
 	if err != nil {
 		return Match{}, err
@@ -325,20 +392,13 @@ func (v *Vault) match(ctx context.Context, f catalog.Found, p catalog.Patient, v
 		return Match{}, err
 	}
 	m := Match{Attributes: make(map[string]json.RawMessage), Patient: f.Patient, View: view}
-	tags := slices.Clone(levelTags[LevelStudy])
-	if level != LevelStudy {
-		tags = append(tags, levelTags[LevelSeries]...)
-	}
-	if level == LevelInstance {
-		tags = append(tags, levelTags[LevelInstance]...)
-	}
-	for _, tag := range tags {
-		if value, ok := all[tag]; ok {
+	for tag, value := range all {
+		if q.returns(tag) {
 			m.Attributes[tag] = value
 		}
 	}
 	m.Study, m.Series, m.Instance = text(all["0020000D"]), text(all["0020000E"]), text(all["00080018"])
-	switch level {
+	switch q.Level {
 	case LevelStudy:
 		m.Attributes["00201206"], m.Attributes["00201208"] = count(f.SeriesCount), count(f.InstanceCount)
 		m.Attributes["00080061"], err = v.modalities(ctx, f.Samples, k, view)

@@ -16,7 +16,7 @@ import (
 
 const (
 	jobCopy  = "copy"
-	jobLease = 3 * time.Minute // a copy that takes longer may be begun again by another: the same bytes do no harm
+	jobLease = 3 * time.Minute // renewed while a copy lasts
 	sweep    = 10 * time.Minute
 )
 
@@ -75,7 +75,9 @@ func (v *Vault) runCopy(ctx context.Context, job catalog.Job, owner string) {
 	var c copyPayload
 	err := json.Unmarshal(job.Payload, &c)
 	if err == nil {
+		stop := v.keepLease(ctx, job, owner)
 		err = v.copyObject(ctx, job, owner, c)
+		stop()
 	}
 	if err == nil {
 		return
@@ -85,6 +87,26 @@ func (v *Vault) runCopy(ctx context.Context, job catalog.Job, owner string) {
 	if err := v.cfg.Catalog.Retry(context.WithoutCancel(ctx), job, owner, at, "copy not made"); err != nil {
 		v.cfg.Log.Error("put a job back", "err", err)
 	}
+}
+
+// keepLease renews a job's lease until stop, which waits for it to end.
+func (v *Vault) keepLease(ctx context.Context, job catalog.Job, owner string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(jobLease / 3):
+			}
+			if err := v.cfg.Catalog.Renew(ctx, job, owner, jobLease); err != nil && ctx.Err() == nil {
+				v.cfg.Log.Warn("lease not renewed", "job", job.ID, "err", err)
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 func backoff(attempt int) time.Duration {

@@ -155,17 +155,14 @@ func sealJSON(s *envelope.Sealer, name string, value any) error {
 // fails unless size and SHA-256 are those of the raw input.
 func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) error {
 	body := s.spool.body()
-	fetch := fetchFrom(body)
-	footer, err := envelope.ReadFooter(ctx, fetch, body.Size)
+	footer, err := envelope.ReadFooter(ctx, spooled{body}.fetch, body.Size)
 	if err != nil {
 		return fmt.Errorf("restore check: %w", err)
 	}
 	s.footer = footer
-	opened, err := envelope.Open(footer, fetch, s.header, envelope.Keys{Content: k.Content, Identity: k.Identity})
-	if err != nil {
-		return fmt.Errorf("restore check: %w", err)
-	}
-	original := restore(ctx, &object{Object: opened, log: v.cfg.Log})
+	original := restore(ctx, &object{footer: footer, header: s.header, log: v.cfg.Log,
+		keys: envelope.Keys{Content: k.Content, Identity: k.Identity},
+		from: func() source { return spooled{body} }})
 	defer original.Close()
 	if _, err := io.Copy(io.Discard, original); err != nil {
 		return fmt.Errorf("restore check: %w", err)

@@ -37,36 +37,62 @@ func tail(body storage.Body, footer []byte, from int64) []byte {
 	return t
 }
 
-// fetchFrom reads a sealed object that lies in a spool.
-func fetchFrom(body storage.Body) envelope.Fetch {
-	return func(_ context.Context, offset, length int64) (io.ReadCloser, error) {
-		return io.NopCloser(io.NewSectionReader(body, offset, length)), nil
-	}
-}
-
-// object is a sealed object, opened. Where it lies in several regions, a copy that
-// turns out damaged is left for another at the same byte.
+// object is a sealed object, opened: what it takes to read its parts. Every read has
+// a source of its own, so that one that meets damage does not mislead another.
 type object struct {
-	*envelope.Object
-	remote *replica.Object // nil in a spool
+	footer []byte
+	header envelope.Header
+	keys   envelope.Keys
+	from   func() source
 	log    *slog.Logger
 }
 
-// fetch reads a stored object: what the catalog's tail holds from there, all else
-// from the nearest healthy region.
-func fetch(o catalog.Object, remote *replica.Object) envelope.Fetch {
-	from := o.Size - int64(len(o.Footer))
-	return func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-		if offset >= from && offset+length <= o.Size {
-			part := o.Footer[offset-from:][:length]
-			return io.NopCloser(bytes.NewReader(part)), nil
-		}
-		r, err := remote.Get(ctx, offset, length)
-		if err != nil {
-			return nil, unavailable("region", err)
-		}
-		return r, nil
+// source is where the bytes of one read come from.
+type source interface {
+	fetch(ctx context.Context, offset, length int64) (io.ReadCloser, error)
+	// elsewhere is told that what came last did not authenticate. It says where that
+	// was, and whether there is another place to read from.
+	elsewhere() (place string, more bool)
+}
+
+// spooled is an object on its way to the regions.
+type spooled struct{ storage.Body }
+
+func (s spooled) fetch(_ context.Context, offset, length int64) (io.ReadCloser, error) {
+	return io.NopCloser(io.NewSectionReader(s, offset, length)), nil
+}
+
+func (spooled) elsewhere() (string, bool) { return "spool", false }
+
+// stored is an object in the regions: what the catalog's tail holds is read there,
+// all else in the nearest healthy region.
+type stored struct {
+	row      catalog.Object
+	remote   *replica.Object
+	tail     []byte // nil once it was found damaged
+	fromTail bool   // the last bytes came from there
+}
+
+func (s *stored) fetch(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	from := s.row.Size - int64(len(s.tail))
+	s.fromTail = offset >= from && offset+length <= s.row.Size && len(s.tail) > 0
+	if s.fromTail {
+		return io.NopCloser(bytes.NewReader(s.tail[offset-from:][:length])), nil
 	}
+	r, err := s.remote.Get(ctx, offset, length)
+	if err != nil {
+		return nil, unavailable("region", err)
+	}
+	return r, nil
+}
+
+func (s *stored) elsewhere() (string, bool) {
+	if s.fromTail {
+		s.tail = nil
+		return "catalog", true
+	}
+	region, more := s.remote.Damaged()
+	return region, more && region != ""
 }
 
 // open opens a sealed object with its patient's keys. A view that needs no identity
@@ -80,21 +106,42 @@ func (v *Vault) open(ctx context.Context, o catalog.Object, k patientKeys, view 
 	if _, err := hex.Decode(want.Seal[:], []byte(o.Seal)); err != nil {
 		return nil, fmt.Errorf("%w: seal id of %s", record.ErrTampered, o.ID)
 	}
-	remote := v.cfg.Regions.Open(o.ID.Key(o.Class), o.Size, nil)
-	from := fetch(o, remote)
-	footer, err := envelope.ReadFooter(ctx, from, o.Size)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", o.ID, tampered(err))
-	}
 	ks := envelope.Keys{Content: k.Content}
 	if view == record.ViewOriginal {
 		ks.Identity = k.Identity
 	}
-	obj, err := envelope.Open(footer, from, want, ks)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", o.ID, tampered(err))
+	sealed := &object{header: want, keys: ks, log: v.cfg.Log}
+	from := &stored{row: o, remote: v.cfg.Regions.Open(o.ID.Key(o.Class), o.Size, nil), tail: o.Footer}
+	for {
+		if sealed.footer, err = envelope.ReadFooter(ctx, from.fetch, o.Size); err == nil {
+			_, err = envelope.Open(sealed.footer, from.fetch, want, ks)
+		}
+		if err == nil {
+			break
+		}
+		if err = sealed.leave(from, tampered(err)); err != nil {
+			return nil, fmt.Errorf("open %s: %w", o.ID, err)
+		}
 	}
-	return &object{Object: obj, remote: remote, log: v.cfg.Log}, nil
+	tail := from.tail // without it when it was found damaged
+	sealed.from = func() source {
+		return &stored{row: o, remote: v.cfg.Regions.Open(o.ID.Key(o.Class), o.Size, nil), tail: tail}
+	}
+	return sealed, nil
+}
+
+// leave turns away from where damaged bytes came from. It returns the damage when
+// there is nowhere else, and any other error as it is.
+func (o *object) leave(from source, damage error) error {
+	if !errors.Is(damage, record.ErrTampered) {
+		return damage
+	}
+	place, more := from.elsewhere()
+	o.log.Error("damaged copy", "place", place, "object", hex.EncodeToString(o.header.Object[:]), "err", damage)
+	if !more {
+		return damage
+	}
+	return nil
 }
 
 // tampered marks what the sealed format found broken.
@@ -107,30 +154,42 @@ func tampered(err error) error {
 
 // Part streams a part whole.
 func (o *object) Part(ctx context.Context, name string) (io.ReadCloser, error) {
-	size, err := o.Size(name)
+	from := o.from()
+	opened, err := envelope.Open(o.footer, from.fetch, o.header, o.keys)
 	if err != nil {
 		return nil, tampered(err)
 	}
-	r, err := o.Object.Part(ctx, name)
+	size, err := opened.Size(name)
 	if err != nil {
 		return nil, tampered(err)
 	}
-	return &partReader{ctx: ctx, object: o, name: name, end: size, r: r}, nil
+	r, err := opened.Part(ctx, name)
+	if err != nil {
+		return nil, tampered(err)
+	}
+	return &partReader{ctx: ctx, object: o, opened: opened, from: from, name: name, end: size, r: r}, nil
 }
 
 // Range streams n bytes of a part from off on.
 func (o *object) Range(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
-	r, err := o.Object.Range(ctx, name, off, n)
+	from := o.from()
+	opened, err := envelope.Open(o.footer, from.fetch, o.header, o.keys)
 	if err != nil {
 		return nil, tampered(err)
 	}
-	return &partReader{ctx: ctx, object: o, name: name, at: off, end: off + n, r: r}, nil
+	r, err := opened.Range(ctx, name, off, n)
+	if err != nil {
+		return nil, tampered(err)
+	}
+	return &partReader{ctx: ctx, object: o, opened: opened, from: from, name: name, at: off, end: off + n, r: r}, nil
 }
 
-// partReader goes on in another region when the bytes of one do not authenticate.
+// partReader goes on elsewhere when the bytes of one place do not authenticate.
 type partReader struct {
 	ctx     context.Context
 	object  *object
+	opened  *envelope.Object
+	from    source
 	name    string
 	at, end int64
 	r       io.ReadCloser
@@ -146,33 +205,27 @@ func (p *partReader) Read(b []byte) (int, error) {
 		if n > 0 {
 			return n, nil // the error comes again with the next read
 		}
-		next, err := p.elsewhere(tampered(err))
-		if err != nil {
+		if err := p.reopen(tampered(err)); err != nil {
 			return 0, err
 		}
-		if err := p.r.Close(); err != nil {
-			return 0, err
-		}
-		p.r = next
 	}
 }
 
-// elsewhere reopens the rest of the part in another region, or returns why that is
-// not possible.
-func (p *partReader) elsewhere(damage error) (io.ReadCloser, error) {
-	if p.object.remote == nil || p.at == p.end || !errors.Is(damage, record.ErrTampered) {
-		return nil, damage
+// reopen opens the rest of the part elsewhere, or returns why that is not possible.
+func (p *partReader) reopen(damage error) error {
+	if p.at == p.end || p.ctx.Err() != nil {
+		return errors.Join(damage, p.ctx.Err())
 	}
-	region, more := p.object.remote.Damaged()
-	p.object.log.Error("damaged copy", "region", region, "err", damage)
-	if !more {
-		return nil, damage
+	if err := p.object.leave(p.from, damage); err != nil {
+		return err
 	}
-	r, err := p.object.Object.Range(p.ctx, p.name, p.at, p.end-p.at)
+	r, err := p.opened.Range(p.ctx, p.name, p.at, p.end-p.at)
 	if err != nil {
-		return nil, errors.Join(damage, err)
+		return errors.Join(damage, err)
 	}
-	return r, nil
+	err = p.r.Close()
+	p.r = r
+	return err
 }
 
 func (p *partReader) Close() error { return p.r.Close() }

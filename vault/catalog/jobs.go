@@ -98,6 +98,21 @@ func (c *Catalog) Retry(ctx context.Context, j Job, owner string, at time.Time, 
 	return attempt(err, "retry job %s", j.ID)
 }
 
+// Renew makes the lease of a job last for the given time from now. ErrChanged when it
+// is over already.
+func (c *Catalog) Renew(ctx context.Context, j Job, owner string, lease time.Duration) error {
+	err := c.Update(ctx, func(t *Tx) error {
+		if err := t.holdJob(ctx, j, owner); err != nil {
+			return err
+		}
+		var b builder
+		b.add("UPDATE jobs SET not_before = ? WHERE id = ?", millis(c.now().Add(lease)), j.ID)
+		_, err := t.exec(ctx, &b)
+		return err
+	})
+	return attempt(err, "renew job %s", j.ID)
+}
+
 // holdJob locks a job's row and checks that this very lease of it still lasts.
 func (t *Tx) holdJob(ctx context.Context, j Job, owner string) error {
 	row, err := t.q.LockJob(ctx, j.ID)
