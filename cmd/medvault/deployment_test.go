@@ -371,8 +371,8 @@ type link struct {
 	handler http.Handler
 
 	mu     sync.Mutex
-	server *http.Server // nil while cut
-	mute   bool         // requests are taken and never answered
+	server *http.Server  // nil while cut
+	mute   chan struct{} // not nil: requests are taken, and answered once it is closed
 	spoken map[string]bool
 }
 
@@ -418,9 +418,12 @@ func (l *link) mend() {
 			l.spoken[tls.VersionName(r.TLS.Version)+" "+tls.CipherSuiteName(r.TLS.CipherSuite)] = true
 			mute := l.mute
 			l.mu.Unlock()
-			if mute {
-				<-r.Context().Done()
-				return
+			if mute != nil {
+				select {
+				case <-mute:
+				case <-r.Context().Done():
+					return
+				}
 			}
 			l.handler.ServeHTTP(w, r)
 		})}
@@ -435,11 +438,16 @@ func (l *link) cut() {
 	}
 }
 
-// hang makes the server behind take everything and answer nothing, until hang(false).
-func (l *link) hang(mute bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mute = mute
+// hang makes the server behind answer nothing until the returned func is called.
+func (l *link) hang() (resume func()) {
+	mute := make(chan struct{})
+	set := func(c chan struct{}) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.mute = c
+	}
+	set(mute)
+	return sync.OnceFunc(func() { set(nil); close(mute) })
 }
 
 func (l *link) heard() []string {

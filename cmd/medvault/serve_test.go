@@ -297,7 +297,8 @@ func TestServe(t *testing.T) {
 		c.clean(t)
 	})
 	step("a gateway starts while a region hangs", func(t *testing.T) {
-		d.links["cn-north"].hang(true)
+		resume := d.links["cn-north"].hang()
+		defer resume()
 		began := time.Now()
 		e := d.serve("e")
 		t.Logf("started after %v", time.Since(began))
@@ -310,7 +311,7 @@ func TestServe(t *testing.T) {
 		t.Logf("stored after %v", time.Since(began))
 		e.treat(t, q)
 		e.readsBack(t, q)
-		d.links["cn-north"].hang(false)
+		resume()
 		until(t, "the region gets its copies", func() bool { return e.pending(t, "cn-north") == 0 })
 		e.clean(t)
 	})
@@ -457,9 +458,12 @@ func rotates(t *testing.T, d *deployment, g *gatewayProcess, p *patientStory) {
 		t.Fatalf("KeyStatus = %+v, %v; want three kinds at each service", old, err)
 	}
 
+	meanwhile := g.keepStoring(t)
 	var out, stderr bytes.Buffer
 	path, _ := d.write("rotate", nil)
-	if code := run(t.Context(), []string{"keys", "rotate", "--config", path, "--json"}, &out, &stderr); code != exitClean {
+	code := run(t.Context(), []string{"keys", "rotate", "--config", path, "--json"}, &out, &stderr)
+	stored := meanwhile()
+	if code != exitClean {
 		t.Fatalf("keys rotate: exit %d: %s", code, &stderr)
 	}
 	var done rotatedKeys
@@ -489,13 +493,64 @@ func rotates(t *testing.T, d *deployment, g *gatewayProcess, p *patientStory) {
 	g.readsBack(t, p)
 	fresh.clean(t)
 	for _, r := range d.regions {
-		if after := r.holds(t, r.bucket); !slices.Equal(before[r.name], after) {
-			t.Errorf("rotation changed the objects of %s:\n%v\nbefore\n%v", r.name, after, before[r.name])
+		after := r.holds(t, r.bucket)
+		for _, o := range before[r.name] {
+			if !slices.Contains(after, o) {
+				t.Errorf("rotation changed %s in %s", o, r.name)
+			}
 		}
+	}
+	for _, q := range stored {
+		fresh.treat(t, q)
+		fresh.readsBack(t, q)
 	}
 	q := fresh.store(t, 77) // a patient whose first wraps are of the new version
 	fresh.treat(t, q)
 	g.readsBack(t, q)
+}
+
+// keepStoring stores a report of one new patient after the other until it is called
+// off, and tells which were taken. A patient may be put off, never refused.
+func (g *gatewayProcess) keepStoring(t *testing.T) (stop func() []*patientStory) {
+	t.Helper()
+	radiology := g.as(record.RoleRadiology)
+	enough, done := make(chan struct{}), make(chan []*patientStory)
+	go func() {
+		var stored []*patientStory
+		putOff := 0
+		defer func() {
+			t.Logf("stored for %d new patients meanwhile, %d put off", len(stored), putOff)
+			done <- stored
+		}()
+		for seed := uint64(1000); ; seed++ {
+			select {
+			case <-enough:
+				return
+			default:
+			}
+			p := &patientStory{Patient: imagingtest.NewPatient(seed)}
+			p.study = p.StudyUID(imagingtest.Options{Study: 1})
+			p.slices = [][]byte{imagingtest.CT(p.Patient, imagingtest.Options{Study: 1, Rows: 32, Columns: 32})}
+			p.report = imagingtest.Report(p.Patient)
+			got, err := radiology.StoreDICOM(context.Background(), bytes.NewReader(p.slices[0]))
+			if err == nil {
+				p.token = got.Patient
+				got, err = radiology.StorePDF(context.Background(), bytes.NewReader(p.report), client.PDF{PatientID: p.ID, Issuer: p.Issuer})
+				p.pdf = got.ID
+			}
+			var answer *client.Error
+			switch {
+			case err == nil:
+				stored = append(stored, p)
+			case errors.As(err, &answer) && answer.Status == http.StatusServiceUnavailable:
+				putOff++
+			default:
+				t.Errorf("stored while keys are rotated: %v", err)
+				return
+			}
+		}
+	}()
+	return func() []*patientStory { close(enough); return <-done }
 }
 
 // TestServeOnProductionKeys: the same on the key service as scripts/deploy sets it
