@@ -42,26 +42,27 @@ type Config struct {
 func Register(r gin.IRouter, cfg Config) {
 	f := &face{vault: cfg.Vault, base: strings.TrimRight(cfg.BaseURL, "/")}
 
+	r = r.Group("", answer.WholePath)
 	r.OPTIONS("", capabilities)
 	r.OPTIONS("/", capabilities)
 
 	r.POST("/studies", f.store)
 	r.POST("/studies/:study", f.store)
 
-	r.GET("/studies", f.search(vault.LevelStudy))
-	r.GET("/series", f.search(vault.LevelSeries))
-	r.GET("/instances", f.search(vault.LevelInstance))
-	r.GET("/studies/:study/series", f.search(vault.LevelSeries))
-	r.GET("/studies/:study/instances", f.search(vault.LevelInstance))
-	r.GET("/studies/:study/series/:series/instances", f.search(vault.LevelInstance))
+	answer.Get(r, "/studies", f.search(vault.LevelStudy))
+	answer.Get(r, "/series", f.search(vault.LevelSeries))
+	answer.Get(r, "/instances", f.search(vault.LevelInstance))
+	answer.Get(r, "/studies/:study/series", f.search(vault.LevelSeries))
+	answer.Get(r, "/studies/:study/instances", f.search(vault.LevelInstance))
+	answer.Get(r, "/studies/:study/series/:series/instances", f.search(vault.LevelInstance))
 
 	const study, series, instance = "/studies/:study", "/studies/:study/series/:series", "/studies/:study/series/:series/instances/:instance"
 	for _, resource := range []string{study, series, instance} {
-		r.GET(resource, f.retrieve)
-		r.GET(resource+"/metadata", f.metadata)
+		answer.Get(r, resource, f.retrieve)
+		answer.Get(r, resource+"/metadata", f.metadata)
 	}
-	r.GET(instance+"/frames/:frames", f.frames)
-	r.GET(instance+"/bulkdata/:tag", f.bulk)
+	answer.Get(r, instance+"/frames/:frames", f.frames)
+	answer.Get(r, instance+"/bulkdata/:tag", f.bulk)
 }
 
 type face struct {

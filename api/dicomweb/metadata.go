@@ -57,6 +57,9 @@ func (f *face) metadata(c *gin.Context) {
 	} else {
 		c.Status(http.StatusOK)
 	}
+	if c.Request.Method == http.MethodHead {
+		return
+	}
 	c.Writer.WriteString("[")
 	c.Writer.Write(first)
 	for _, h := range opened.Documents[1:] {

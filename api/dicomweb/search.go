@@ -46,6 +46,9 @@ func (f *face) search(level vault.Level) gin.HandlerFunc {
 		if s.fuzzy {
 			c.Writer.Header().Add("Warning", "299 "+f.base+": The fuzzymatching parameter is not supported. Only literal matching has been performed.")
 		}
+		if s.namePart {
+			c.Writer.Header().Add("Warning", "299 "+f.base+": Names written in Chinese characters are matched by the full name only. A search with a wildcard does not find them.")
+		}
 		if page.More > 0 {
 			c.Writer.Header().Add("Warning", fmt.Sprintf("299 %s: There are %d additional results that can be requested", f.base, page.More))
 		}
@@ -68,11 +71,12 @@ func (f *face) search(level vault.Level) gin.HandlerFunc {
 
 // search is a parsed query.
 type search struct {
-	query   vault.Query
-	include []string // tags asked for beyond the required ones
-	all     bool     // includefield=all
-	fuzzy   bool     // fuzzymatching=true was sent
-	none    bool     // limit=0: the caller wants no results
+	query    vault.Query
+	include  []string // tags asked for beyond the required ones
+	all      bool     // includefield=all
+	fuzzy    bool     // fuzzymatching=true was sent
+	namePart bool     // PatientName with a wildcard
+	none     bool     // limit=0: the caller wants no results
 }
 
 func parseSearch(level vault.Level, ref vault.Ref, query []parameter) (search, error) {
@@ -116,7 +120,17 @@ func parseSearch(level vault.Level, ref vault.Ref, query []parameter) (search, e
 			return search{}, err
 		}
 	}
+	s.query.All = s.beyondTheUsual()
 	return s, nil
+}
+
+// beyondTheUsual says whether attributes are asked for that results do not hold anyway.
+func (s search) beyondTheUsual() bool {
+	required, known := attributesOf(s.query)
+	return s.all || slices.ContainsFunc(s.include, func(tag string) bool {
+		_, must := required[tag]
+		return !must && !slices.Contains(known, tag)
+	})
 }
 
 func parseBool(name, value string) (bool, error) {
@@ -173,6 +187,9 @@ func (s *search) addMatch(p parameter) error {
 		}
 	case len(s.query.Match[info.Keyword]) > 0:
 		return badQuery("repeated-key", "send each match key once")
+	}
+	if info.Keyword == "PatientName" && strings.Contains(p.value, "*") && strings.Trim(p.value, "*^=") != "" {
+		s.namePart = true
 	}
 	s.query.Match[info.Keyword] = append(s.query.Match[info.Keyword], values...)
 	return nil

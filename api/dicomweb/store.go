@@ -48,6 +48,12 @@ func (f *face) store(c *gin.Context) {
 		return
 	}
 
+	// Before a byte of the body is read.
+	if err := f.vault.MayStore(c.Request.Context(), answer.Actor(c)); err != nil {
+		answer.Error(c, err)
+		return
+	}
+
 	outcome := storing{study: ref.Study, url: f.url}
 	for {
 		instance, err := body.next()

@@ -3,6 +3,7 @@ package dicomweb
 import (
 	"io"
 	"mime/multipart"
+	"net/http"
 	"net/textproto"
 
 	"github.com/gin-gonic/gin"
@@ -28,11 +29,15 @@ func newReply(c *gin.Context, status int, f form) *reply {
 	return r
 }
 
-// part sends one part with what write writes. False: the request has been answered
-// with an error.
+// part sends one part with what write writes. False: the request has been answered,
+// with an error or, when it was HEAD, with the headers; write then got an error at its
+// first byte.
 func (r *reply) part(f form, location string, write func(io.Writer) error) bool {
 	p := &part{reply: r, form: f, location: location}
 	err := write(p)
+	if r.headOnly() && r.c.Writer.Written() {
+		return false
+	}
 	if err == nil {
 		err = p.begin() // a value of no bytes is a part, too
 	}
@@ -40,8 +45,11 @@ func (r *reply) part(f form, location string, write func(io.Writer) error) bool 
 		answer.Error(r.c, err)
 		return false
 	}
-	return true
+	return !r.headOnly()
 }
+
+// headOnly says that the answer ends where its body would begin.
+func (r *reply) headOnly() bool { return r.c.Request.Method == http.MethodHead }
 
 // read is part for what comes from a reader.
 func (r *reply) read(f form, location string, open func() (io.ReadCloser, error)) bool {
@@ -78,6 +86,9 @@ func (p *part) Write(b []byte) (int, error) {
 	if err := p.begin(); err != nil {
 		return 0, err
 	}
+	if p.reply.headOnly() {
+		return 0, http.ErrBodyNotAllowed
+	}
 	return p.body.Write(b)
 }
 
@@ -98,6 +109,9 @@ func (p *part) begin() (err error) {
 		r.c.Header("Content-Type", `multipart/related; type="`+p.form.media+`"; boundary=`+r.parts.Boundary())
 		r.c.Status(r.status)
 		r.c.Writer.WriteHeaderNow()
+	}
+	if r.headOnly() {
+		return nil
 	}
 	p.body, err = r.parts.CreatePart(textproto.MIMEHeader{
 		"Content-Type":     {p.form.contentType()},

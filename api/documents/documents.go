@@ -4,7 +4,8 @@
 // The form is streamed and never parsed to disk. Its fields may stand in any order.
 // A file is held in memory, up to 64 MiB, until the fields after it are known; once
 // all fields have been seen, or beyond that size, it streams into the vault as it
-// comes. What is larger must therefore come after its fields.
+// comes. What is larger must therefore come after its fields. All requests together
+// hold a bounded number of bytes; beyond it they are 503 until others have ended.
 package documents
 
 import (
@@ -18,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"golang.org/x/sync/semaphore"
 
 	"medvault/api/answer"
 	"medvault/vault"
@@ -28,6 +30,9 @@ import (
 type Config struct {
 	Vault *vault.Vault // required
 	Hold  int          // bytes of a file held while its fields are waited for; default 64 MiB
+	// HoldAll bounds what all requests together hold so; default 256 MiB. A file takes
+	// whole blocks of 1 MiB of it.
+	HoldAll int64
 }
 
 // Register adds the routes to r, the /api/v1 group behind authentication.
@@ -35,14 +40,19 @@ func Register(r gin.IRouter, cfg Config) {
 	if cfg.Hold == 0 {
 		cfg.Hold = 64 << 20
 	}
-	f := &face{vault: cfg.Vault, hold: cfg.Hold}
+	if cfg.HoldAll == 0 {
+		cfg.HoldAll = 256 << 20
+	}
+	f := &face{vault: cfg.Vault, hold: cfg.Hold, room: semaphore.NewWeighted(cfg.HoldAll)}
+	r = r.Group("", answer.WholePath)
 	r.POST("/documents", f.create)
-	r.GET("/documents/:id", f.get)
+	answer.Get(r, "/documents/:id", f.get)
 }
 
 type face struct {
 	vault *vault.Vault
 	hold  int
+	room  *semaphore.Weighted // bytes that may yet be held
 }
 
 // Created is the answer to an upload.
@@ -54,21 +64,26 @@ type Created struct {
 
 // create stores the document of one form: 201, or 200 when it was here already.
 func (f *face) create(c *gin.Context) {
+	ctx, who := c.Request.Context(), answer.Actor(c)
+	// Before a byte of the body is read, and held.
+	if err := f.vault.MayStore(ctx, who); err != nil {
+		answer.Error(c, err)
+		return
+	}
 	c.Request.Body = unended(c.Request.Body)
 	parts, err := c.Request.MultipartReader()
 	if err != nil {
 		answer.Error(c, record.Refuse(record.ErrInvalid, "not-a-form", "send multipart/form-data with the fields file and patientId"))
 		return
 	}
-	upload, err := readForm(parts, f.hold)
+	holding := &holding{room: f.room, most: f.hold}
+	defer holding.release()
+	upload, err := readForm(parts, holding)
 	if err != nil {
 		answer.Error(c, err)
 		return
 	}
-	receipt, err := f.vault.Put(c.Request.Context(), answer.Actor(c), upload.Upload)
-	if upload.broken() != nil {
-		err = upload.broken() // what was wrong with the form says more than how reading it ended
-	}
+	receipt, err := f.vault.Put(ctx, who, upload.Upload)
 	if err != nil {
 		answer.Error(c, err)
 		return
@@ -145,6 +160,9 @@ func (f *face) get(c *gin.Context) {
 	}
 	c.Status(http.StatusOK)
 	c.Writer.WriteHeaderNow()
+	if c.Request.Method == http.MethodHead {
+		return
+	}
 	if _, err := ahead.WriteTo(c.Writer); err != nil {
 		answer.Error(c, err)
 	}

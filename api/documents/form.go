@@ -7,6 +7,8 @@ import (
 	"mime/multipart"
 	"net/http"
 
+	"golang.org/x/sync/semaphore"
+
 	"medvault/vault"
 	"medvault/vault/record"
 )
@@ -20,14 +22,6 @@ type upload struct {
 	rest *rest // nil when the whole form has been read
 }
 
-// broken is why the form could not be read to its end, once Body has been read.
-func (u *upload) broken() error {
-	if u.rest == nil {
-		return nil
-	}
-	return u.rest.broken
-}
-
 // form is a form being read.
 type form struct {
 	parts *multipart.Reader
@@ -35,8 +29,9 @@ type form struct {
 	up    vault.Upload
 }
 
-// readForm reads as much of a form as must be known before its file can be stored.
-func readForm(parts *multipart.Reader, hold int) (*upload, error) {
+// readForm reads as much of a form as must be known before its file can be stored. What
+// it holds of the file counts in h until the upload has ended.
+func readForm(parts *multipart.Reader, h *holding) (*upload, error) {
 	f := &form{parts: parts, seen: map[string]bool{}}
 	for {
 		p, err := f.next()
@@ -47,7 +42,7 @@ func readForm(parts *multipart.Reader, hold int) (*upload, error) {
 			return nil, err
 		}
 		if p.FormName() == "file" {
-			return f.file(p, hold)
+			return f.file(p, h)
 		}
 		if err := f.field(p); err != nil {
 			return nil, err
@@ -57,13 +52,13 @@ func readForm(parts *multipart.Reader, hold int) (*upload, error) {
 
 // file decides how the file reaches the vault: streamed when every field is known,
 // held while they are not.
-func (f *form) file(p *multipart.Part, hold int) (*upload, error) {
+func (f *form) file(p *multipart.Part, h *holding) (*upload, error) {
 	if len(f.seen) == len(fields())+1 {
 		return f.stream(p, nil), nil
 	}
-	held, whole, err := take(p, hold)
+	held, whole, err := h.take(p)
 	if err != nil {
-		return nil, torn(err)
+		return nil, err
 	}
 	if !whole {
 		if !f.seen["patientId"] && !isDICOM(held[0]) {
@@ -86,11 +81,26 @@ func (f *form) file(p *multipart.Part, hold int) (*upload, error) {
 	}
 }
 
-// take reads up to about max bytes, in blocks so that nothing is copied to grow;
+// holding is what one request holds of its file.
+type holding struct {
+	room  *semaphore.Weighted // shared by all requests, in bytes
+	most  int                 // of this one, about
+	taken int64               // out of room
+}
+
+func (h *holding) release() { h.room.Release(h.taken) }
+
+// take reads up to about h.most bytes, in blocks so that nothing is copied to grow;
 // whole says that that was all of r.
-func take(r io.Reader, max int) (held [][]byte, whole bool, err error) {
-	for size := 0; size <= max; {
-		block, filled := make([]byte, min(1<<20, max+1)), 0
+func (h *holding) take(r io.Reader) (held [][]byte, whole bool, err error) {
+	for size := 0; size <= h.most; {
+		length := min(1<<20, h.most+1)
+		// Not waiting for room: those who have it may be waiting for more, too.
+		if !h.room.TryAcquire(int64(length)) {
+			return nil, false, record.Refuse(record.ErrUnavailable, "busy", "too many documents are being received; try again, and send every field before file")
+		}
+		h.taken += int64(length)
+		block, filled := make([]byte, length), 0
 		for filled < len(block) && err == nil { // not io.ReadFull: it calls an end and a cut the same
 			var n int
 			n, err = r.Read(block[filled:])
@@ -98,10 +108,10 @@ func take(r io.Reader, max int) (held [][]byte, whole bool, err error) {
 		}
 		held, size = append(held, block[:filled]), size+filled
 		if err == io.EOF {
-			return held, size <= max, nil
+			return held, size <= h.most, nil
 		}
 		if err != nil {
-			return nil, false, err
+			return nil, false, torn(err)
 		}
 	}
 	return held, false, nil

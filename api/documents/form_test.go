@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gin-gonic/gin"
-
 	"medvault/api/documents"
 	"medvault/vault/record"
 )
@@ -114,11 +112,8 @@ func FuzzReadForm(f *testing.F) {
 	})
 }
 
-// What is refused before the vault is asked: there is no vault here to ask.
 func TestRefusedAtTheDoor(t *testing.T) {
-	gin.SetMode(gin.TestMode)
-	engine := gin.New()
-	documents.Register(engine.Group("/api/v1"), documents.Config{Hold: hold})
+	engine := newEngine(t, documents.Config{Hold: hold})
 	for _, row := range []struct {
 		method, path, contentType string
 		body                      io.Reader
@@ -135,6 +130,7 @@ func TestRefusedAtTheDoor(t *testing.T) {
 	} {
 		req := httptest.NewRequest(row.method, "/api/v1"+row.path, row.body)
 		req.Header.Set("Content-Type", row.contentType)
+		req.Header.Set("As", string(record.RoleRadiology))
 		w := httptest.NewRecorder()
 		engine.ServeHTTP(w, req)
 		if w.Code != row.status {

@@ -24,8 +24,9 @@ type Config struct {
 // Register adds the routes to r, the /api/v1 group behind authentication.
 func Register(r gin.IRouter, cfg Config) {
 	f := &face{vault: cfg.Vault}
+	r = r.Group("", answer.WholePath)
 	r.POST("/patients/:token/care-team", f.addCare)
-	r.GET("/patients/:token/care-team", f.listCare)
+	answer.Get(r, "/patients/:token/care-team", f.listCare)
 	r.DELETE("/patients/:token/care-team/:id", f.endCare)
 }
 

@@ -21,6 +21,10 @@ func TestRefusedAtTheDoor(t *testing.T) {
 		status             int
 	}{
 		{"GET", "/patients/nobody/care-team", "", 404},
+		{"GET", "/patients//care-team", "", 400},
+		{"HEAD", "/patients//care-team", "", 400},
+		{"POST", "/patients//care-team", `{"clinician":"c"}`, 400},
+		{"DELETE", "/patients//care-team/" + strings.Repeat("0", 32), "", 400},
 		{"GET", "/patients/P" + token[1:] + "/care-team", "", 404},
 		{"POST", "/patients/" + token + "1/care-team", `{"clinician":"c"}`, 404},
 		{"POST", "/patients/" + token + "/care-team", ``, 400},
