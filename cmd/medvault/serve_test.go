@@ -607,7 +607,8 @@ func TestServeModern(t *testing.T) {
 }
 
 // TestServeRefusesWeakLinks: what is not encrypted well enough, or shows a
-// certificate nobody vouches for, keeps a gateway from starting.
+// certificate nobody vouches for, keeps a gateway from starting; so does, for a new
+// vault, a region that cannot be asked.
 func TestServeRefusesWeakLinks(t *testing.T) {
 	d := newDeployment(t, transport.AES256, false)
 	stranger := newAuthority(t)
@@ -634,6 +635,15 @@ func TestServeRefusesWeakLinks(t *testing.T) {
 			}
 		})
 	}
+	t.Run("new vault with a region down", func(t *testing.T) {
+		d.links["cn-south"].cut()
+		defer d.links["cn-south"].mend()
+		// It might hold another vault's house keys.
+		code, stderr := d.fails(t, "refused", nil)
+		if code != exitFailed || !strings.Contains(stderr, "a new vault needs every home region: region cn-south") {
+			t.Errorf("serve: exit %d: %s; want 1, naming the region", code, stderr)
+		}
+	})
 	t.Run("region with AES-128 only", func(t *testing.T) {
 		l := d.links["cn-east"]
 		l.cut()
