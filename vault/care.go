@@ -131,7 +131,7 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 	}
 	defer s.close()
 	permitted := v.permitted(p)
-	placed, err := v.place(ctx, s.key(), s.spool, k, permitted)
+	placed, err := v.place(ctx, s, k, permitted)
 	if err != nil {
 		return err
 	}
@@ -150,8 +150,11 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 		describeCommit(leaf, o, permitted)
 		return v.promise(ctx, tx, o, permitted, placed)
 	})
-	if err != nil && !isUncertain(err) {
-		v.discard(ctx, s.key(), permitted)
+	switch {
+	case err == nil:
+		v.settle(s)
+	case !isUncertain(err):
+		v.discard(ctx, s, permitted)
 	}
 	return err
 }

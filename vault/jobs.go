@@ -55,9 +55,12 @@ func (v *Vault) work(ctx context.Context) {
 	}
 }
 
-// tidy forgets what is over, now and then.
+// tidy forgets what is over and takes away what crashes left, now and then.
 func (v *Vault) tidy(ctx context.Context) {
 	for {
+		if err := v.recover(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("take away unfinished objects", "err", err)
+		}
 		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.SweepReadWindows(ctx, v.cfg.Now()) })
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("sweep read windows", "err", err)

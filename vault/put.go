@@ -67,7 +67,7 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 		return in.receipt(), err
 	}
 	permitted := v.permitted(patient)
-	placed, err := v.place(ctx, sealed.key(), sealed.spool, keys, permitted)
+	placed, err := v.place(ctx, sealed, keys, permitted)
 	if err != nil {
 		return in.receipt(), err
 	}
@@ -168,14 +168,17 @@ func (v *Vault) fingerprint(in *incoming) string {
 // place writes a sealed object to the permitted regions and returns those that hold
 // it together with its patient's wraps, read back. Fewer than the quorum:
 // ErrUnavailable, and what was written is taken away again.
-func (v *Vault) place(ctx context.Context, key string, s *spool, k patientKeys, permitted []string) ([]string, error) {
-	placed, err := v.cfg.Regions.Put(ctx, key, s.body(), replica.Placement{
+func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted []string) (placed []string, err error) {
+	if s.intent, err = v.intend(s.key()); err != nil {
+		return nil, err
+	}
+	placed, err = v.cfg.Regions.Put(ctx, s.key(), s.spool.body(), replica.Placement{
 		Regions: permitted,
 		Quorum:  v.cfg.Quorum(len(permitted)),
 		Ready:   func(ctx context.Context, region string) error { return v.placeWraps(ctx, k, region) },
 	})
 	if err != nil {
-		v.discard(ctx, key, permitted)
+		v.discard(ctx, s, permitted)
 		return nil, unavailable("quorum", err)
 	}
 	return placed, nil
@@ -191,15 +194,27 @@ func (v *Vault) permitted(p catalog.Patient) (names []string) {
 	return names
 }
 
-// discard removes an object that no record names. What it cannot remove is an
-// orphan, which verification finds.
-func (v *Vault) discard(ctx context.Context, key string, regions []string) {
+// discard removes an object that no record names. What it cannot remove now is left
+// to the next start.
+func (v *Vault) discard(ctx context.Context, s *sealed, regions []string) {
+	var errs []error
 	for _, name := range regions {
 		if r, ok := v.cfg.Regions.Region(name); ok {
-			if err := r.Data.Delete(context.WithoutCancel(ctx), key); err != nil {
-				v.cfg.Log.Warn("unreferenced object left", "region", name, "err", err)
+			if err := r.Data.Delete(context.WithoutCancel(ctx), s.key()); err != nil {
+				errs = append(errs, fmt.Errorf("region %s: %w", name, err))
 			}
 		}
+	}
+	if len(errs) > 0 {
+		v.cfg.Log.Warn("unfinished object left", "object", s.id, "err", errors.Join(errs...))
+		return
+	}
+	v.settle(s)
+}
+
+func (v *Vault) settle(s *sealed) {
+	if err := s.intent.settle(); err != nil {
+		v.cfg.Log.Warn("intent not settled", "object", s.id, "err", err)
 	}
 }
 
@@ -234,21 +249,22 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		})
 	switch {
 	case err == nil:
+		v.settle(s)
 		r := in.receipt()
 		r.ID, r.Regions = s.id, placed
 		return r, nil
 	case errors.Is(err, errTwin): // the same bytes came in twice at once
-		v.discard(ctx, s.key(), permitted)
+		v.discard(ctx, s, permitted)
 		return v.same(ctx, in, twin)
 	case errors.Is(err, catalog.ErrExist): // other bytes under the same UID came in at once
-		v.discard(ctx, s.key(), permitted)
+		v.discard(ctx, s, permitted)
 		known, err := v.byInstance(ctx, in.instance)
 		if err != nil {
 			return in.receipt(), err
 		}
 		return v.same(ctx, in, known)
 	case errors.Is(err, errChanged):
-		v.discard(ctx, s.key(), permitted)
+		v.discard(ctx, s, permitted)
 		return in.receipt(), unavailable("patient", err)
 	}
 	// Whether the transaction was committed is not known: the objects stay.

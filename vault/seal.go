@@ -23,6 +23,7 @@ type sealed struct {
 	id       record.ObjectID
 	class    string // objects or records
 	spool    *spool
+	intent   *intent // from the first region written to until the record is committed
 	scrubbed imaging.Scrubbed
 	footer   []byte
 	tailAt   int64 // where who begins
@@ -30,7 +31,9 @@ type sealed struct {
 }
 
 func (s *sealed) key() string { return s.id.Key(s.class) }
-func (s *sealed) close()      { s.spool.Close() }
+
+// close gives everything back. An intent that was not settled stays for the next start.
+func (s *sealed) close() error { return errors.Join(s.intent.leave(), s.spool.Close()) }
 
 // who is the identity that belongs to a document and is shown to those who may see
 // it; it is sealed under the identity key.

@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -54,6 +56,7 @@ type Config struct {
 type Vault struct {
 	cfg     Config
 	id      string
+	intents string // folder of intents, in the spool
 	tokens  *token.Tokens
 	log     *audit.Sequencer
 	logKey  note.Verifier
@@ -94,8 +97,15 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 		cfg.Now = time.Now
 	}
 	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
+	v.intents = filepath.Join(cfg.Spool, "unfinished")
+	if err := os.MkdirAll(v.intents, 0o700); err != nil {
+		return nil, fmt.Errorf("vault: spool: %w", err)
+	}
 	house, err := v.loadHouse(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := v.recover(ctx); err != nil {
 		return nil, err
 	}
 	if v.id, err = identityOf(house[houseLog]); err != nil {

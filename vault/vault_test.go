@@ -222,7 +222,7 @@ func TestRefusedUploadsLeaveNothing(t *testing.T) {
 			t.Errorf("%s holds %d objects; want none", region, n)
 		}
 	}
-	if left := files(t, filepath.Join(h.Dir, "spool")); len(left) > 0 {
+	if left := files(t, filepath.Join(h.Dir, "spool")); len(left) > 0 { // no spool, no intent
 		t.Errorf("the spool holds %v; want nothing", left)
 	}
 }
