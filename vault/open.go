@@ -241,6 +241,7 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 	if err := readPart(ctx, o, envelope.Facts, &h.facts); err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.ID, err)
 	}
+	h.facts.Attributes = nil // read again when asked for: a study may have thousands of handles
 	h.SOPClass, h.TransferSyntax = h.facts.SOPClass, h.facts.TransferSyntax
 	if h.facts.Frames != nil {
 		h.Frames = h.facts.Frames.Count
@@ -313,7 +314,9 @@ func notConvertible() error {
 // BulkDataURI is "bulk/GGGGEEEE".
 func (h *Handle) Metadata(ctx context.Context) (json.RawMessage, error) {
 	if h.View == record.ViewDeidentified {
-		return h.facts.Attributes, nil
+		var facts imaging.Facts
+		err := readPart(ctx, h.object, envelope.Facts, &facts)
+		return facts.Attributes, err
 	}
 	r, err := h.Reader(ctx)
 	if err != nil {
