@@ -80,4 +80,5 @@ type Region struct {
 	Name         string
 	Jurisdiction string // ISO 3166-1 alpha-2
 	Data, Keys   Store
+	OneBucket    bool // Data and Keys are one directory: each lists the other's names too
 }

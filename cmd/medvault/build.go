@@ -75,14 +75,6 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return nil, err
 	}
-	regions, byRegion, err := openRegions(ctx, cfg, profile, services)
-	if err != nil {
-		return nil, err
-	}
-	set, err := replica.New(replica.Config{Regions: regions, Spool: cfg.Spool})
-	if err != nil {
-		return nil, err
-	}
 	dsn, err := cfg.Catalog.Resolve()
 	if err != nil {
 		return nil, err
@@ -92,6 +84,21 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		return nil, err
 	}
 	h.closers = append(h.closers, index.Close)
+	var begun bool
+	if err := index.View(ctx, func(tx *catalog.Tx) (err error) {
+		begun, err = tx.Begun(ctx)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	regions, byRegion, err := openRegions(ctx, cfg, profile, services, !begun)
+	if err != nil {
+		return nil, err
+	}
+	set, err := replica.New(replica.Config{Regions: regions, Spool: cfg.Spool})
+	if err != nil {
+		return nil, err
+	}
 	return vault.New(ctx, vault.Config{
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: dicom.New(), record.KindPDF: pdf.New()},
@@ -143,17 +150,18 @@ func (c AppRoleConfig) auth() (transit.Auth, error) {
 }
 
 // openRegions opens all buckets at once, since one that is away takes its time, and
-// says which key service each region uses.
-func openRegions(ctx context.Context, cfg *Config, profile transport.Profile, services map[string]keys.Wrapper) ([]storage.Region, map[string]keys.Wrapper, error) {
+// says which key service each region uses. create makes missing directories: only in a
+// vault that is yet to begin, since a region that was lost must not come back empty.
+func openRegions(ctx context.Context, cfg *Config, profile transport.Profile, services map[string]keys.Wrapper, create bool) ([]storage.Region, map[string]keys.Wrapper, error) {
 	regions := make([]storage.Region, len(cfg.Regions))
 	byRegion := make(map[string]keys.Wrapper)
 	var opening errgroup.Group
 	for i, c := range cfg.Regions {
 		byRegion[c.Name] = services[c.Keys]
-		regions[i] = storage.Region{Name: c.Name, Jurisdiction: c.Jurisdiction}
+		regions[i] = storage.Region{Name: c.Name, Jurisdiction: c.Jurisdiction, OneBucket: c.Driver == "dir"}
 		open := func(bucket string, into *storage.Store) {
 			opening.Go(func() error {
-				opened, err := openBucket(ctx, c, bucket, profile)
+				opened, err := openBucket(ctx, c, bucket, profile, create)
 				if err != nil {
 					return fmt.Errorf("region %s: %w", c.Name, err)
 				}
@@ -167,9 +175,9 @@ func openRegions(ctx context.Context, cfg *Config, profile transport.Profile, se
 	return regions, byRegion, opening.Wait()
 }
 
-func openBucket(ctx context.Context, c RegionConfig, bucket string, profile transport.Profile) (storage.Store, error) {
+func openBucket(ctx context.Context, c RegionConfig, bucket string, profile transport.Profile, create bool) (storage.Store, error) {
 	if c.Driver == "dir" {
-		return dir.New(c.Path)
+		return dir.New(dir.Config{Root: c.Path, Create: create})
 	}
 	roots, err := readRoots("caFile", c.CAFile)
 	if err != nil {

@@ -1,7 +1,8 @@
 // Package dir is a directory as one bucket: a key is a path below it.
 //
-// Next to the objects lies `~tmp`, a name no key can have, for files being
-// written. A key cannot be both an object and the folder of another object.
+// Next to the objects lie two names that no key can have: `~bucket`, by which a
+// bucket is told from the bare mount point of one that is away, and `~tmp` for files
+// being written. A key cannot be both an object and the folder of another object.
 package dir
 
 import (
@@ -20,7 +21,8 @@ import (
 )
 
 const (
-	tmpName = "~tmp"
+	markName = "~bucket"
+	tmpName  = "~tmp"
 	// staleAfter is how old a file being written must be before it counts as
 	// left over by a crash: another process may be writing to the same bucket.
 	staleAfter = 24 * time.Hour
@@ -36,19 +38,35 @@ type Store struct {
 
 var _ storage.Store = (*Store)(nil)
 
-// New opens root as a bucket, makes it where it is missing, and removes what a
-// crash more than a day ago left half-written.
-func New(root string) (*Store, error) {
-	root, err := filepath.Abs(root)
+// ErrAway means that the directory is not there or is not marked as a bucket: a disk
+// that is not mounted, or one that was lost. It may come back.
+var ErrAway = errors.New("bucket directory is not there")
+
+// Config says which directory.
+type Config struct {
+	Root string // required
+	// Create makes the bucket where it is missing. Only a new vault wants that: a
+	// bucket that was lost must not come back empty and pass for a healthy one. To
+	// begin again with an empty disk, make the directory and a file ~bucket in it.
+	Create bool
+}
+
+// New opens a bucket and removes what a crash more than a day ago left half-written.
+// Without Create it opens one that is away all the same: every call fails with
+// ErrAway until it is back.
+func New(c Config) (*Store, error) {
+	root, err := filepath.Abs(c.Root)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket directory: %w", err)
 	}
 	s := &Store{root: root, buffers: sync.Pool{New: func() any { return new([256 << 10]byte) }}}
-	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
-		return nil, fmt.Errorf("open bucket directory: %w", err)
+	if c.Create {
+		if err := s.create(); err != nil {
+			return nil, fmt.Errorf("make bucket directory: %w", err)
+		}
 	}
-	if err := syncDir(filepath.Dir(root)); err != nil {
-		return nil, fmt.Errorf("open bucket directory: %w", err)
+	if s.present() != nil {
+		return s, nil
 	}
 	if err := s.sweep(time.Now().Add(-staleAfter)); err != nil {
 		return nil, fmt.Errorf("open bucket directory: %w", err)
@@ -56,7 +74,28 @@ func New(root string) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) tmp() string { return filepath.Join(s.root, tmpName) }
+// create makes the directory and marks it, on disk when it returns.
+func (s *Store) create() error {
+	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
+		return err
+	}
+	mark, err := os.OpenFile(s.mark(), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(mark.Close(), syncDir(s.root), syncDir(filepath.Dir(s.root)))
+}
+
+// present is nil when the bucket is there.
+func (s *Store) present() error {
+	if _, err := os.Lstat(s.mark()); err != nil {
+		return fmt.Errorf("%w: %v", ErrAway, err) // hides fs.ErrNotExist, which is said of objects
+	}
+	return nil
+}
+
+func (s *Store) mark() string { return filepath.Join(s.root, markName) }
+func (s *Store) tmp() string  { return filepath.Join(s.root, tmpName) }
 func (s *Store) path(key string) string {
 	return s.root + string(filepath.Separator) + filepath.FromSlash(key)
 }
@@ -64,6 +103,9 @@ func (s *Store) path(key string) string {
 // sweep removes files being written that nobody has touched since before.
 func (s *Store) sweep(before time.Time) error {
 	entries, err := os.ReadDir(s.tmp())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // emptied by somebody
+	}
 	if err != nil {
 		return err
 	}
@@ -87,7 +129,7 @@ func (s *Store) sweep(before time.Time) error {
 // Get opens the file and reads the range from it. A file that shrinks while it
 // is read fails with io.ErrUnexpectedEOF.
 func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
-	if err := admit(ctx, key); err != nil {
+	if err := s.admit(ctx, key); err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
 	f, size, err := s.open(key)
@@ -129,7 +171,7 @@ func (s *Store) open(key string) (*os.File, int64, error) {
 // Head tells size and Version. SHA256 is zero: a directory cannot tell without
 // reading.
 func (s *Store) Head(ctx context.Context, key string) (storage.Info, error) {
-	if err := admit(ctx, key); err != nil {
+	if err := s.admit(ctx, key); err != nil {
 		return storage.Info{}, fmt.Errorf("head: %w", err)
 	}
 	info, err := os.Lstat(s.path(key))
@@ -154,7 +196,7 @@ func describe(key string, info fs.FileInfo) storage.Info {
 
 // Delete removes the object and what Repair has put in quarantine of it.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := admit(ctx, key); err != nil {
+	if err := s.admit(ctx, key); err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
 	// Quarantine first: whoever sees the object gone may rely on its copies
@@ -193,23 +235,26 @@ func (s *Store) remove(key string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// admit comes first in every method. Its error does not quote the key, which may
-// be anything.
-func admit(ctx context.Context, key string) error {
+// admit comes first in every method but List. Its error does not quote the key, which
+// may be anything.
+func (s *Store) admit(ctx context.Context, key string) error {
 	if err := storage.CheckKey(key); err != nil {
 		return err
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.present()
 }
 
 // notExist translates what the file system says of an absent object: also a path
-// through a file is absent. Without its root a bucket is not empty but broken.
+// through a file is absent. A bucket that went away meanwhile is not empty.
 func (s *Store) notExist(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
 	}
-	if _, err := os.Lstat(s.root); err != nil {
-		return fmt.Errorf("bucket directory: %w", err)
+	if err := s.present(); err != nil {
+		return err
 	}
 	return storage.ErrNotExist
 }

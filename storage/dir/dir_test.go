@@ -23,7 +23,7 @@ func TestStore(t *testing.T) {
 
 func open(t testing.TB, root string) *dir.Store {
 	t.Helper()
-	s, err := dir.New(root)
+	s, err := dir.New(dir.Config{Root: root, Create: true})
 	if err != nil {
 		t.Fatalf("New(%s) = %v", root, err)
 	}
@@ -137,21 +137,81 @@ func TestEmptiedBucketTakesObjectsAgain(t *testing.T) {
 	}
 }
 
-func TestMissingBucketIsNoEmptyBucket(t *testing.T) {
-	root := filepath.Join(t.TempDir(), "region")
-	s := open(t, root)
-	if err := os.RemoveAll(root); err != nil {
-		t.Fatal(err)
+// TestLostBucketIsNoEmptyBucket: a bucket whose directory went away, or is the bare
+// mount point of a disk, answers nothing as if it were empty, and is not made again.
+func TestLostBucketIsNoEmptyBucket(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		restart bool // open it again after the loss
+		mount   bool // an empty directory is left in its place
+	}{{"while open", false, false}, {"while open, mount point", false, true}, {"restart", true, false}, {"restart, mount point", true, true}} {
+		t.Run(row.name, func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "region")
+			s := open(t, root)
+			body := storetest.Body(storetest.Bytes(100))
+			if err := s.Put(t.Context(), "objects/aa/x", body); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(root, root+".away"); err != nil {
+				t.Fatal(err)
+			}
+			if row.mount {
+				if err := os.Mkdir(root, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if row.restart {
+				s = reopen(t, root)
+			}
+			lost(t, s, body)
+			left, err := os.ReadDir(root)
+			if len(left) > 0 || row.mount != (err == nil) {
+				t.Errorf("the lost bucket's place holds %v, %v; want it left alone", left, err)
+			}
+			if err := errors.Join(os.RemoveAll(root), os.Rename(root+".away", root)); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := s.Head(t.Context(), "objects/aa/x"); err != nil || info.Size != 100 {
+				t.Errorf("Head once it is back = %+v, %v", info, err)
+			}
+			if err := s.Put(t.Context(), "objects/aa/y", body); err != nil {
+				t.Errorf("Put once it is back = %v", err)
+			}
+		})
 	}
-	if err := s.Put(t.Context(), "x", storetest.Body(nil)); err == nil {
-		t.Error("Put into a bucket that is gone succeeded")
+}
+
+func reopen(t *testing.T, root string) *dir.Store {
+	t.Helper()
+	s, err := dir.New(dir.Config{Root: root})
+	if err != nil {
+		t.Fatalf("New of a bucket that is away = %v; want it opened", err)
 	}
-	failed := false
-	for _, err := range s.List(t.Context(), "", "") {
-		failed = err != nil
+	return s
+}
+
+// lost asserts that every call says that the bucket is away.
+func lost(t *testing.T, s *dir.Store, body storage.Body) {
+	t.Helper()
+	ctx := t.Context()
+	_, get := s.Get(ctx, "objects/aa/x", 0, -1)
+	_, head := s.Head(ctx, "objects/aa/x")
+	calls := map[string]error{
+		"put": s.Put(ctx, "objects/aa/x", body), "get": get, "head": head, "delete": s.Delete(ctx, "objects/aa/x"),
+		"repair": s.Repair(ctx, "objects/aa/x", storage.Info{Version: "1"}, body),
 	}
-	if !failed {
-		t.Error("List of a bucket that is gone ended as if it were empty")
+	for _, prefix := range []string{"", "objects/"} {
+		for _, err := range s.List(ctx, prefix, "") {
+			calls["list "+prefix] = err
+		}
+		if calls["list "+prefix] == nil {
+			t.Errorf("List(%q) ended as if the bucket were empty", prefix)
+		}
+	}
+	for call, err := range calls {
+		if !errors.Is(err, dir.ErrAway) || errors.Is(err, storage.ErrNotExist) {
+			t.Errorf("%s = %v; want ErrAway", call, err)
+		}
 	}
 }
 

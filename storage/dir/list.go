@@ -27,6 +27,10 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[storag
 			yield(storage.Info{}, fmt.Errorf("list: %w", err))
 			return
 		}
+		if err := s.present(); err != nil {
+			yield(storage.Info{}, fmt.Errorf("list: %w", err))
+			return
+		}
 		w := walk{ctx: ctx, s: s, prefix: prefix, after: after, yield: yield}
 		folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
 		if err := w.folder(folder); err != nil && !errors.Is(err, errStop) {
@@ -90,7 +94,7 @@ func (w *walk) names(folder, last string) ([]string, error) {
 		if folder != "" && errors.Is(w.s.notExist(err), storage.ErrNotExist) {
 			return nil, nil
 		}
-		return nil, err // without its root a bucket is not empty but broken
+		return nil, err // without its directory a bucket is not empty but away
 	}
 	defer f.Close() // opened for reading
 	var names []string
@@ -123,11 +127,11 @@ func (w *walk) names(folder, last string) ([]string, error) {
 
 // wanted tells whether key, or for a folder any key in it, is to be listed.
 func (w *walk) wanted(key string) bool {
+	if key == markName || key == tmpName+"/" {
+		return false
+	}
 	if !strings.HasSuffix(key, "/") {
 		return key > w.after && strings.HasPrefix(key, w.prefix)
-	}
-	if key == tmpName+"/" {
-		return false
 	}
 	return (key > w.after || strings.HasPrefix(w.after, key)) &&
 		(strings.HasPrefix(key, w.prefix) || strings.HasPrefix(w.prefix, key))

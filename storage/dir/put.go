@@ -16,7 +16,7 @@ import (
 // Put writes body beside the objects, checks it, brings it to disk and links it
 // under its name, which fails where the name is taken.
 func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
-	if err := admit(ctx, key); err != nil {
+	if err := s.admit(ctx, key); err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
 	if _, err := os.Lstat(s.path(key)); err == nil {

@@ -14,7 +14,7 @@ import (
 // in its place. One repair at a time in a process; two processes must not repair
 // one key at once (a job's lease sees to that).
 func (s *Store) Repair(ctx context.Context, key string, bad storage.Info, body storage.Body) error {
-	if err := admit(ctx, key); err != nil {
+	if err := s.admit(ctx, key); err != nil {
 		return fmt.Errorf("repair: %w", err)
 	}
 	s.repairs.Lock()

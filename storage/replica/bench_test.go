@@ -16,7 +16,7 @@ const instance = 512 << 10 // a CT instance
 func set(b *testing.B) *replica.Set {
 	var cfg replica.Config
 	for _, name := range []string{"north", "east", "south"} {
-		data, err := dir.New(b.TempDir())
+		data, err := dir.New(dir.Config{Root: b.TempDir(), Create: true})
 		if err != nil {
 			b.Fatal(err)
 		}

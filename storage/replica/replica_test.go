@@ -51,7 +51,7 @@ func regions(t *testing.T, change func(*replica.Config)) *fixture {
 
 func open(t *testing.T, root string) storage.Store {
 	t.Helper()
-	s, err := dir.New(root)
+	s, err := dir.New(dir.Config{Root: root, Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

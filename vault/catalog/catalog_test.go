@@ -184,6 +184,31 @@ func wrapRow(n int, kind keys.Kind, service string, version int, blob string) ca
 		Wrap: keys.Wrap{Shard: "00", Version: version, Blob: blob}}
 }
 
+func TestAVaultHasBegunWithItsFirstKey(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		c := db.open(t)
+		state := func() (begun bool, wraps int64) {
+			view(t, c, func(ctx context.Context, tx *catalog.Tx) (err error) {
+				if begun, err = tx.Begun(ctx); err == nil {
+					wraps, err = tx.CountWraps(ctx, "east")
+				}
+				return err
+			})
+			return begun, wraps
+		}
+		if begun, wraps := state(); begun || wraps != 0 {
+			t.Errorf("a new catalog: begun = %v, %d wraps; want neither", begun, wraps)
+		}
+		update(t, c, func(ctx context.Context, tx *catalog.Tx) error {
+			_, _, err := tx.FixWraps(ctx, []catalog.WrapRow{wrapRow(1, keys.Content, "east", 1, "blob"), wrapRow(1, keys.Content, "north", 1, "blob")})
+			return err
+		})
+		if begun, wraps := state(); !begun || wraps != 1 {
+			t.Errorf("with a key: begun = %v, %d wraps of east; want true, 1", begun, wraps)
+		}
+	})
+}
+
 func TestFixWrapsHasOneWinner(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
 		catalogs := []*catalog.Catalog{db.open(t), db.open(t)}

@@ -152,6 +152,18 @@ func (t *Tx) ShardWraps(ctx context.Context, service string, kind keys.Kind, sha
 	return wrapRows(rows), attempt(err, "wraps of shard %s/%s/%s", service, kind, shard)
 }
 
+// CountWraps counts the wraps of one key service.
+func (t *Tx) CountWraps(ctx context.Context, service string) (int64, error) {
+	n, err := t.q.CountWraps(ctx, service)
+	return n, attempt(err, "count wraps of %s", service)
+}
+
+// Begun says whether any key was ever fixed. Until then the vault is yet to begin.
+func (t *Tx) Begun(ctx context.Context) (bool, error) {
+	begun, err := t.q.AnyGeneration(ctx)
+	return begun, attempt(err, "look for keys")
+}
+
 // Shard reads the current version of a shard; 0 when none was set.
 func (t *Tx) Shard(ctx context.Context, service string, kind keys.Kind, shard string) (version int, err error) {
 	v, err := t.q.GetShard(ctx, query.GetShardParams{Service: service, Kind: string(kind), Shard: shard})

@@ -4,6 +4,7 @@ package vaulttest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -76,42 +77,19 @@ func Open(ctx context.Context, o Options) (*House, error) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return nil, err
 	}
-	var regions []storage.Region
-	services := make(map[string]keys.Wrapper)
-	for _, name := range Regions() {
-		region, service, err := o.region(name)
-		if err != nil {
-			return nil, err
-		}
-		regions, services[name] = append(regions, region), service
-	}
-	set, err := replica.New(replica.Config{Regions: regions, Spool: spool})
-	if err != nil {
-		return nil, err
-	}
-	engine, err := access.New(nil)
-	if err != nil {
-		return nil, err
-	}
 	index, err := catalog.Open(ctx, catalog.Config{DSN: o.DSN, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
-	v, err := vault.New(ctx, vault.Config{
-		Catalog: index, Regions: set, Services: services, Access: engine, Home: Home, Spool: spool,
-		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: dicom.New(), record.KindPDF: pdf.New()},
-		AutoCare:  o.AutoCare, Log: o.Log, Now: o.Now,
-	})
-	if err != nil {
-		index.Close()
-		return nil, err
+	h := &House{Dir: o.Dir, Catalog: index}
+	if err := h.build(ctx, o, spool); err != nil {
+		return nil, errors.Join(err, index.Close())
 	}
-	h := &House{Vault: v, Dir: o.Dir, Catalog: index, Set: set}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		v.Run(run)
+		h.Run(run)
 	}()
 	h.stop = func() {
 		cancel()
@@ -121,12 +99,47 @@ func Open(ctx context.Context, o Options) (*House, error) {
 	return h, nil
 }
 
-func (o Options) region(name string) (storage.Region, keys.Wrapper, error) {
-	r := storage.Region{Name: name, Jurisdiction: Home}
+// build makes the vault over its catalog. As in production only a new vault makes the
+// directories of its regions.
+func (h *House) build(ctx context.Context, o Options, spool string) error {
+	var begun bool
+	err := h.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		begun, err = tx.Begun(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var regions []storage.Region
+	services := make(map[string]keys.Wrapper)
+	for _, name := range Regions() {
+		region, service, err := o.region(name, !begun)
+		if err != nil {
+			return err
+		}
+		regions, services[name] = append(regions, region), service
+	}
+	if h.Set, err = replica.New(replica.Config{Regions: regions, Spool: spool}); err != nil {
+		return err
+	}
+	engine, err := access.New(nil)
+	if err != nil {
+		return err
+	}
+	h.Vault, err = vault.New(ctx, vault.Config{
+		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
+		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: dicom.New(), record.KindPDF: pdf.New()},
+		AutoCare:  o.AutoCare, Log: o.Log, Now: o.Now,
+	})
+	return err
+}
+
+func (o Options) region(name string, create bool) (storage.Region, keys.Wrapper, error) {
+	r := storage.Region{Name: name, Jurisdiction: Home, OneBucket: true}
 	if name == Foreign {
 		r.Jurisdiction = "SG"
 	}
-	s, err := dir.New(filepath.Join(o.Dir, "regions", name))
+	s, err := dir.New(dir.Config{Root: filepath.Join(o.Dir, "regions", name), Create: create})
 	if err != nil {
 		return r, nil, err
 	}

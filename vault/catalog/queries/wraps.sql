@@ -35,3 +35,9 @@ SELECT version FROM shards WHERE service = $1 AND kind = $2 AND shard = $3 FOR U
 INSERT INTO shards (service, kind, shard, version) VALUES ($1, $2, $3, $4)
 ON CONFLICT (service, kind, shard) DO UPDATE SET version = excluded.version
 WHERE shards.version <= excluded.version;
+
+-- name: CountWraps :one
+SELECT COUNT(*) FROM wraps WHERE service = $1;
+
+-- name: AnyGeneration :one
+SELECT EXISTS (SELECT 1 FROM generations);

@@ -27,8 +27,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.advanceHeadStmt, err = db.PrepareContext(ctx, advanceHead); err != nil {
 		return nil, fmt.Errorf("error preparing query AdvanceHead: %w", err)
 	}
+	if q.anyGenerationStmt, err = db.PrepareContext(ctx, anyGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query AnyGeneration: %w", err)
+	}
 	if q.countPendingStmt, err = db.PrepareContext(ctx, countPending); err != nil {
 		return nil, fmt.Errorf("error preparing query CountPending: %w", err)
+	}
+	if q.countWrapsStmt, err = db.PrepareContext(ctx, countWraps); err != nil {
+		return nil, fmt.Errorf("error preparing query CountWraps: %w", err)
 	}
 	if q.deleteJobStmt, err = db.PrepareContext(ctx, deleteJob); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteJob: %w", err)
@@ -169,9 +175,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing advanceHeadStmt: %w", cerr)
 		}
 	}
+	if q.anyGenerationStmt != nil {
+		if cerr := q.anyGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing anyGenerationStmt: %w", cerr)
+		}
+	}
 	if q.countPendingStmt != nil {
 		if cerr := q.countPendingStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countPendingStmt: %w", cerr)
+		}
+	}
+	if q.countWrapsStmt != nil {
+		if cerr := q.countWrapsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countWrapsStmt: %w", cerr)
 		}
 	}
 	if q.deleteJobStmt != nil {
@@ -429,7 +445,9 @@ type Queries struct {
 	db                        DBTX
 	tx                        *sql.Tx
 	advanceHeadStmt           *sql.Stmt
+	anyGenerationStmt         *sql.Stmt
 	countPendingStmt          *sql.Stmt
+	countWrapsStmt            *sql.Stmt
 	deleteJobStmt             *sql.Stmt
 	deleteObjectStmt          *sql.Stmt
 	documentByFingerprintStmt *sql.Stmt
@@ -480,7 +498,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                        tx,
 		tx:                        tx,
 		advanceHeadStmt:           q.advanceHeadStmt,
+		anyGenerationStmt:         q.anyGenerationStmt,
 		countPendingStmt:          q.countPendingStmt,
+		countWrapsStmt:            q.countWrapsStmt,
 		deleteJobStmt:             q.deleteJobStmt,
 		deleteObjectStmt:          q.deleteObjectStmt,
 		documentByFingerprintStmt: q.documentByFingerprintStmt,

@@ -9,6 +9,28 @@ import (
 	"context"
 )
 
+const anyGeneration = `-- name: AnyGeneration :one
+SELECT EXISTS (SELECT 1 FROM generations)
+`
+
+func (q *Queries) AnyGeneration(ctx context.Context) (bool, error) {
+	row := q.queryRow(ctx, q.anyGenerationStmt, anyGeneration)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const countWraps = `-- name: CountWraps :one
+SELECT COUNT(*) FROM wraps WHERE service = $1
+`
+
+func (q *Queries) CountWraps(ctx context.Context, service string) (int64, error) {
+	row := q.queryRow(ctx, q.countWrapsStmt, countWraps, service)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const getShard = `-- name: GetShard :one
 SELECT version FROM shards WHERE service = $1 AND kind = $2 AND shard = $3
 `
