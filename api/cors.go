@@ -38,11 +38,11 @@ func (s *Server) cors(c *gin.Context) {
 		return
 	}
 	c.Header("Access-Control-Allow-Origin", origin)
-	c.Header("Access-Control-Expose-Headers", "Warning, ETag, Content-Location, Location, Retry-After, Medvault-Patient, X-Request-Id")
+	c.Header("Access-Control-Expose-Headers", "Warning, ETag, Content-Location, Location, Retry-After, Medvault-Patient, Medvault-Vault, X-Request-Id")
 	if c.Request.Method != http.MethodOptions || c.GetHeader("Access-Control-Request-Method") == "" {
 		return
 	}
-	c.Header("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+	c.Header("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
 	c.Header("Access-Control-Allow-Headers", "Authorization, Accept, Content-Type, Purpose-Of-Use, X-Request-Id")
 	c.Header("Access-Control-Max-Age", "600")
 	c.AbortWithStatus(http.StatusNoContent)

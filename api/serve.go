@@ -26,6 +26,7 @@ import (
 	"medvault/api/patients"
 	"medvault/api/transport"
 	"medvault/vault"
+	"medvault/vault/record"
 )
 
 // Config is what a gateway is made of.
@@ -38,9 +39,12 @@ type Config struct {
 	Origins   []string               // browsers of these origins may call, as https://viewer.example; default none
 	Registry  *prometheus.Registry   // other rooms register their metrics on it; default a new one
 	Grace     time.Duration          // how long requests may take to finish at shutdown; default 30 s
+	BodyIdle  time.Duration          // how long a body may send nothing before it is cut off; default 1 min
 	// Ready says whether documents can be stored and opened now, and what does not
 	// answer; default Vault.Ready.
 	Ready func(context.Context) (ready bool, missing []string)
+	// Refused writes down that a caller was turned away; default Vault.Refused.
+	Refused func(ctx context.Context, who record.Actor, reason string) error
 	// Mount adds further routes behind authentication; default none.
 	Mount func(gin.IRouter)
 }
@@ -53,11 +57,12 @@ type Server struct {
 	ready    readiness
 	running  atomic.Int64 // requests now
 	draining atomic.Bool  // no new request is taken
+	knocks   knocks
 }
 
 const (
 	// A client that has not sent its headers by then is let go. Bodies have no such
-	// limit: a study may take hours over a slow line.
+	// limit as a whole: see idleBodies.
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
@@ -103,6 +108,12 @@ func (c *Config) check() error {
 	if c.Grace == 0 {
 		c.Grace = 30 * time.Second
 	}
+	if c.BodyIdle == 0 {
+		c.BodyIdle = time.Minute
+	}
+	if c.Refused == nil {
+		c.Refused = c.Vault.Refused
+	}
 	if c.Ready == nil {
 		c.Ready = c.Vault.Ready
 	}
@@ -116,7 +127,7 @@ func (s *Server) routes() http.Handler {
 	r.RedirectTrailingSlash = false
 	r.HandleMethodNotAllowed = true
 	r.ForwardedByClientIP = false
-	r.Use(s.observe, s.secure, s.cors)
+	r.Use(s.observe, s.secure, s.cors, s.idleBodies)
 	r.NoRoute(absent)
 	r.NoMethod(methodNotAllowed)
 

@@ -54,8 +54,26 @@ func (l *logged) text() string {
 // gateway is a server with a few routes of its own behind authentication.
 type gateway struct {
 	*api.Server
-	token string
-	log   *logged
+	token   string
+	log     *logged
+	refused *refusals
+}
+
+// refusals are the leaves that were left for callers turned away.
+type refusals struct {
+	mu   sync.Mutex
+	list []string // actor, role and reason
+	fail error
+}
+
+func (r *refusals) add(_ context.Context, who record.Actor, reason string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail != nil {
+		return r.fail
+	}
+	r.list = append(r.list, who.ID+" "+string(who.Role)+" "+reason)
+	return nil
 }
 
 const planted = "PLANTED-PATIENT-4711"
@@ -67,11 +85,12 @@ func newGateway(t *testing.T, change func(*api.Config)) gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gateway{token: token, log: &logged{}}
+	g := gateway{token: token, log: &logged{}, refused: &refusals{}}
 	cfg := api.Config{
 		Vault: &vault.Vault{}, Auth: auth, PublicURL: "http://127.0.0.1:8042",
-		Log:   slog.New(slog.NewJSONHandler(g.log, nil)),
-		Ready: func(context.Context) (bool, []string) { return true, nil },
+		Log:     slog.New(slog.NewJSONHandler(g.log, nil)),
+		Ready:   func(context.Context) (bool, []string) { return true, nil },
+		Refused: g.refused.add,
 		Mount: func(r gin.IRouter) {
 			r.GET("/whoami/:patient", func(c *gin.Context) { answer.JSON(c, 200, answer.Actor(c)) })
 			r.GET("/panic", func(*gin.Context) { panic("key of " + planted) })

@@ -130,3 +130,9 @@ func Result(s Searched, m vault.Match) map[string]any {
 	}
 	return out
 }
+
+// ETag is the entity tag of the metadata of what was opened.
+func ETag(o *vault.Opened, contentType string) string {
+	f := &face{base: "http://vault.example/dicomweb"}
+	return f.etag(o, contentType)
+}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,6 +21,7 @@ import (
 	"medvault/api/answer"
 	"medvault/api/dicomweb"
 	"medvault/imaging/imagingtest"
+	"medvault/vault"
 	"medvault/vault/record"
 	"medvault/vault/vaulttest"
 )
@@ -494,6 +496,7 @@ func TestStoreTellsEachInstanceApart(t *testing.T) {
 		{"into another study", "/studies/2.999.5", body(ct(p, imagingtest.Options{Study: 5})), 409, 43265},
 		{"garbage only", "/studies", body(garbage), 409, 49152},
 		{"nothing", "/studies", []byte("--b--\r\n"), 400, 0},
+		{"nothing, without a line break", "/studies", []byte("--b--"), 400, 0},
 		{"cut in the second", "/studies", body(good, ct(p, imagingtest.Options{Study: 1, Series: 1, Instance: 7}))[:len(good)+2000], 400, 49152},
 		{"cut in the headers of the second", "/studies", append(bytes.TrimSuffix(body(good), []byte("--b--\r\n")), "--b\r\nContent-"...), 400, 49152},
 	} {
@@ -553,5 +556,113 @@ func TestDamageBreaksTheConnection(t *testing.T) {
 		if r := h.get(record.RoleClinician, address(p, o), accept); r.status == 200 && r.err == nil {
 			t.Errorf("damaged in every region, as %s: 200 and a clean end; want a broken connection or an error", accept)
 		}
+	}
+}
+
+func TestWhoMayNotStoreIsNotRead(t *testing.T) {
+	v := vaulttest.New(t, vaulttest.Options{})
+	engine := gin.New()
+	dicomweb.Register(engine.Group("/dicomweb", func(c *gin.Context) { answer.SetActor(c, vaulttest.Actor(record.RolePatient)) }),
+		dicomweb.Config{Vault: v.Vault, BaseURL: "http://vault.example"})
+	req := httptest.NewRequest("POST", "/dicomweb/studies", endless{t})
+	req.Header.Set("Content-Type", related)
+	w := httptest.NewRecorder()
+	engine.ServeHTTP(w, req)
+	if w.Code != http.StatusForbidden {
+		t.Errorf("a patient stores = %d %s; want 403", w.Code, w.Body)
+	}
+}
+
+// endless is a body that nobody may read.
+type endless struct{ t *testing.T }
+
+func (e endless) Read([]byte) (int, error) {
+	e.t.Error("the body was read before it was asked who may store")
+	return 0, io.EOF
+}
+
+func TestHeadSaysWhatGetWould(t *testing.T) {
+	h := newHouse(t)
+	p := imagingtest.NewPatient(21)
+	o := imagingtest.Options{Study: 1, Series: 1, Instance: 1}
+	h.stored(ct(p, o))
+	study := "/studies/" + p.StudyUID(o)
+	for _, row := range []struct{ target, accept string }{
+		{study, asStored}, {study, ""}, {address(p, o), "application/dicom; transfer-syntax=*"}, {address(p, o), "application/dicom"},
+		{study + "/metadata", ""}, {address(p, o) + "/frames/1", `multipart/related; type="application/octet-stream"`},
+		{address(p, o) + "/frames/2", `multipart/related; type="application/octet-stream"`}, {address(p, o) + "/bulkdata/7FE00010", ""},
+		{"/studies", ""}, {"/instances?limit=1", ""}, {"/studies/1.2.3", ""}, {study, "text/html"}, {"/studies?Nonsense=1", ""},
+	} {
+		header := map[string]string{}
+		if row.accept != "" {
+			header["Accept"] = row.accept
+		}
+		get := h.do(record.RoleClinician, "GET", row.target, header, nil)
+		head := h.do(record.RoleClinician, "HEAD", row.target, header, nil)
+		if head.status != get.status || len(head.body) != 0 || head.err != nil {
+			t.Errorf("HEAD %s as %s = %d with %d bytes, %v; want %d and none", row.target, row.accept, head.status, len(head.body), head.err, get.status)
+		}
+		kind := func(r reply) string { k, _, _ := strings.Cut(r.header.Get("Content-Type"), "; boundary="); return k }
+		if kind(head) != kind(get) || head.header.Get("ETag") != get.header.Get("ETag") || head.header.Get("Content-Location") != get.header.Get("Content-Location") {
+			t.Errorf("HEAD %s as %s says %v; GET %v", row.target, row.accept, head.header, get.header)
+		}
+		if said := head.header.Get("Content-Length"); said != "" && said != strconv.Itoa(len(get.body)) {
+			t.Errorf("HEAD %s as %s says %s bytes; GET sends %d", row.target, row.accept, said, len(get.body))
+		}
+	}
+}
+
+func TestANameOfNothingFindsNobody(t *testing.T) {
+	h := newHouse(t)
+	h.stored(ct(imagingtest.NewPatient(22), imagingtest.Options{Study: 1}))
+	for query, status := range map[string]int{
+		"PatientName=": 200, "PatientName=*": 200, "PatientName=*%5E*": 200,
+		"PatientName=%20": 400, "PatientName=%5E": 400, "PatientName=%3D": 400, "PatientName=%00": 400, "PatientName=%20*": 400, "PatientName=-": 400,
+	} {
+		if r := h.get(record.RoleClinician, "/studies?"+query, ""); r.status != status {
+			t.Errorf("%s = %d %s; want %d", query, r.status, r.body, status)
+		}
+	}
+}
+
+func TestAWildcardTellsWhomItCannotFind(t *testing.T) {
+	h := newHouse(t)
+	h.stored(ct(imagingtest.NewPatient(23), imagingtest.Options{Study: 1}))
+	for query, warned := range map[string]bool{"PatientName=ZH*": true, "PatientName=*": false, "PatientName=ZHANG": false, "PatientID=*": false} {
+		r := h.get(record.RoleClinician, "/studies?"+query, "")
+		if got := strings.Contains(strings.Join(r.header.Values("Warning"), " "), "Chinese characters"); got != warned {
+			t.Errorf("%s = %d with Warning %q; want one about names in Chinese characters: %v", query, r.status, r.header.Values("Warning"), warned)
+		}
+	}
+}
+
+func TestWhatIsAskedForBeyondTheUsualIsReturned(t *testing.T) {
+	h := newHouse(t)
+	p := imagingtest.NewPatient(24)
+	o := imagingtest.Options{Study: 1, Series: 1, Instance: 1}
+	h.stored(ct(p, o))
+	target := "/studies/" + p.StudyUID(o) + "/series/" + p.SeriesUID(o) + "/instances"
+	usual := h.datasets(h.get(record.RoleClinician, target, ""))[0]
+	all := h.datasets(h.get(record.RoleClinician, target+"?includefield=all", ""))[0]
+	if len(all) <= len(usual) {
+		t.Fatalf("includefield=all returns %d attributes; want more than the usual %d", len(all), len(usual))
+	}
+	for tag := range all {
+		if _, known := usual[tag]; known {
+			continue
+		}
+		one := h.datasets(h.get(record.RoleClinician, target+"?includefield="+tag, ""))[0]
+		if _, ok := one[tag]; !ok || len(one) != len(usual)+1 {
+			t.Errorf("includefield=%s returns %d attributes, it among them: %v; want the usual %d and it", tag, len(one), ok, len(usual))
+		}
+	}
+}
+
+func TestTheETagTellsWhatIsWithheld(t *testing.T) {
+	o := vault.Opened{Documents: []*vault.Handle{{ID: "0123", View: record.ViewOriginal}}}
+	whole := dicomweb.ETag(&o, "application/dicom+json")
+	o.Withheld = 1
+	if part := dicomweb.ETag(&o, "application/dicom+json"); part == whole {
+		t.Error("metadata with a document withheld has the ETag of the whole: a client would keep the part for it")
 	}
 }

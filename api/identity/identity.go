@@ -11,7 +11,8 @@ import (
 )
 
 // Authenticator turns a bearer token into an Actor. The Actor's Purpose is set only
-// when the token itself claims one.
+// when the token itself claims one. With record.ErrDenied the Actor holds
+// the proven ID and nothing else, for the log: without a role it may do nothing.
 //
 // Errors: record.ErrUnauthenticated for a token that proves nothing,
 // record.ErrDenied for a proven person without a usable role or purpose, and
@@ -26,7 +27,8 @@ const PurposeHeader = "Purpose-Of-Use"
 
 // FromRequest authenticates r by its Authorization header and settles the purpose:
 // what the token claims, else what the header chooses, else the role's own. A header
-// can never contradict the token.
+// can never contradict the token. With an error the Actor holds at most an ID
+// that was proven, for the log: without a role it may do nothing.
 func FromRequest(r *http.Request, by Authenticator) (record.Actor, error) {
 	token, err := bearer(r.Header.Values("Authorization"))
 	if err != nil {
@@ -34,11 +36,11 @@ func FromRequest(r *http.Request, by Authenticator) (record.Actor, error) {
 	}
 	a, err := by.Authenticate(r.Context(), token)
 	if err != nil {
-		return record.Actor{}, err
+		return record.Actor{ID: a.ID}, err
 	}
 	chosen, err := purpose(r.Header.Values(PurposeHeader))
 	if err != nil {
-		return record.Actor{}, err
+		return record.Actor{ID: a.ID}, err
 	}
 	switch {
 	case a.Purpose == "" && chosen == "":
@@ -46,7 +48,7 @@ func FromRequest(r *http.Request, by Authenticator) (record.Actor, error) {
 	case a.Purpose == "":
 		a.Purpose = chosen
 	case chosen != "" && chosen != a.Purpose:
-		return record.Actor{}, record.Refuse(record.ErrDenied, "purpose-contradicts-token",
+		return record.Actor{ID: a.ID}, record.Refuse(record.ErrDenied, "purpose-contradicts-token",
 			"the token is bound to another purpose of use; leave the "+PurposeHeader+" header out or get another token")
 	}
 	return a, nil

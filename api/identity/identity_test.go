@@ -105,5 +105,12 @@ func TestFromRequest(t *testing.T) {
 		if status != row.status || a.Purpose != row.want {
 			t.Errorf("%s: purpose %q, %v; want %q, %d", row.name, a.Purpose, err, row.want, row.status)
 		}
+		refused := record.Actor{}
+		if row.status != 401 {
+			refused.ID = "u"
+		}
+		if err != nil && a != refused {
+			t.Errorf("%s: refused, and yet %+v; want %+v", row.name, a, refused)
+		}
 	}
 }

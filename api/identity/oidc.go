@@ -183,6 +183,7 @@ func (w *watched) VerifySignature(ctx context.Context, token string) ([]byte, er
 
 // actor reads who it is from proven claims.
 func (o *OIDC) actor(subject string, claims claimSet) (record.Actor, error) {
+	proven := record.Actor{ID: subject} // all there is to say of one whose claims are of no use
 	a := record.Actor{ID: subject, Institution: o.cfg.Institution, Issuer: o.cfg.PatientIssuer, Country: o.cfg.Country}
 	for _, field := range []struct {
 		claim string
@@ -198,18 +199,18 @@ func (o *OIDC) actor(subject string, claims claimSet) (record.Actor, error) {
 		}
 		text, ok := value.(string)
 		if !ok || text == "" {
-			return record.Actor{}, record.Refuse(record.ErrDenied, "claim-unusable", "the claim "+field.claim+" of the token must be a word")
+			return proven, record.Refuse(record.ErrDenied, "claim-unusable", "the claim "+field.claim+" of the token must be a word")
 		}
 		*field.into = text
 	}
 	var err error
 	if a.Role, err = o.role(claims); err != nil {
-		return record.Actor{}, err
+		return proven, err
 	}
 	if value, present := claims.find(o.cfg.Claims.Purpose); present {
 		text, _ := value.(string)
 		if a.Purpose = record.Purpose(text); !Known(a.Purpose) {
-			return record.Actor{}, record.Refuse(record.ErrDenied, "purpose-unknown", "the claim "+o.cfg.Claims.Purpose+" of the token must be one HL7 v3 PurposeOfUse code")
+			return proven, record.Refuse(record.ErrDenied, "purpose-unknown", "the claim "+o.cfg.Claims.Purpose+" of the token must be one HL7 v3 PurposeOfUse code")
 		}
 	}
 	return a, nil

@@ -195,8 +195,8 @@ func TestOIDCTokens(t *testing.T) {
 		if err == nil || answer.Status(err) != row.status || answer.Code(err) != row.code {
 			t.Errorf("%s: %+v, %v; want %d %s", row.name, a, err, row.status, row.code)
 		}
-		if a != (record.Actor{}) {
-			t.Errorf("%s: refused, and yet %+v", row.name, a)
+		if want := (record.Actor{ID: map[bool]string{true: "u-1"}[row.status == 403]}); a != want { // 403: proven, and of no use
+			t.Errorf("%s: refused, and yet %+v; want %+v", row.name, a, want)
 		}
 		if err != nil && len(row.token) > 40 && strings.Contains(err.Error(), row.token[:20]) {
 			t.Errorf("%s: the error tells the token", row.name)

@@ -1,0 +1,84 @@
+package api_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"medvault/api"
+	"medvault/api/answer"
+	"medvault/vault/record"
+)
+
+func TestABodyThatSendsNothingIsCutOff(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	g := newGateway(t, func(c *api.Config) {
+		c.BodyIdle = idle
+		c.Mount = func(r gin.IRouter) {
+			r.POST("/read", func(c *gin.Context) {
+				if _, err := io.ReadAll(c.Request.Body); err != nil {
+					answer.Error(c, record.ErrInvalid)
+					return
+				}
+				select { // storing takes longer than a body may be idle
+				case <-c.Request.Context().Done():
+					answer.Error(c, c.Request.Context().Err())
+				case <-time.After(2 * idle):
+					answer.JSON(c, 200, "read")
+				}
+			})
+		}
+	})
+	addr, _ := g.listening(t)
+	dial := func(head string) (net.Conn, *bufio.Reader) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n"+head+"\r\n")
+		return c, bufio.NewReader(c)
+	}
+	authorized := "Authorization: " + g.bearer() + "\r\n"
+	answered := func(name string, in *bufio.Reader, status int) {
+		t.Helper()
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil || resp.StatusCode != status {
+			t.Errorf("%s: %v, %v; want %d", name, resp, err, status)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+	}
+	ended := func(name string, in *bufio.Reader) {
+		t.Helper()
+		if _, err := in.ReadByte(); err != io.EOF {
+			t.Errorf("%s: the connection ended with %v; want it closed", name, err)
+		}
+	}
+
+	c, in := dial(authorized)
+	io.WriteString(c, "012")
+	answered("three of ten bytes", in, 400)
+	ended("three of ten bytes", in)
+
+	_, in = dial("")
+	answered("no token and no body", in, 401)
+	ended("no token and no body", in)
+
+	c, in = dial(authorized)
+	for i := range 10 { // slow, but never idle
+		io.WriteString(c, string(rune('0'+i)))
+		time.Sleep(idle / 5)
+	}
+	answered("a slow body", in, 200)
+	io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	answered("the next request on that line", in, 200)
+}
