@@ -110,6 +110,22 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 	return resp, nil
 }
 
+// Vault is the vault's own identity: the same through restarts and at every gateway,
+// another for every other vault, also at the same address.
+func (c *Client) Vault(ctx context.Context) (string, error) {
+	const path = "/api/v1/openapi.json" // every authenticated answer says it
+	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	defer finish(resp)
+	id := resp.Header.Get("Medvault-Vault")
+	if id == "" {
+		return "", fmt.Errorf("GET %s: the answer does not say which vault it is from", path)
+	}
+	return id, nil
+}
+
 // finish reads a response to its end, so that the connection is kept.
 func finish(resp *http.Response) {
 	io.Copy(io.Discard, io.LimitReader(resp.Body, 256<<10))

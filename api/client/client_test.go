@@ -154,6 +154,18 @@ func TestAVerificationWithoutItsReportIsCut(t *testing.T) {
 	}
 }
 
+func TestAnAnswerMustSayWhichVaultItIsFrom(t *testing.T) {
+	c, _ := answering(t, 200, "application/json", "{}")
+	if id, err := c.Vault(t.Context()); err == nil {
+		t.Errorf("Vault = %q from something that does not say; want an error", id)
+	}
+	c, _ = answering(t, 401, "application/json", `{"code":"token-unknown"}`)
+	var e *client.Error
+	if _, err := c.Vault(t.Context()); !errors.As(err, &e) || e.Status != 401 {
+		t.Errorf("Vault = %v; want the refusal", err)
+	}
+}
+
 func TestErrorsDoNotRepeatTheQuery(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,12 @@ func dev(ctx context.Context, a *app, o devOptions) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	// Before anything is touched: another dev here may be using all of it.
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	// Written when ready, so a reader who finds it finds a running vault.
 	info := filepath.Join(dir, "dev.json")
 	if err := os.Remove(info); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -93,6 +100,25 @@ func dev(ctx context.Context, a *app, o devOptions) error {
 		}
 		return printPage(a.stdout, o.dir, ready)
 	})
+}
+
+// lockDir takes DIR/lock for this process; closing the file, also by dying, gives it
+// back.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("another medvault dev runs on this directory: %s", dir)
+	} else if err != nil {
+		err = fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // devInfo is DIR/dev.json.

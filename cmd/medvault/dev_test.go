@@ -181,6 +181,72 @@ func TestDevFromUploadToFetch(t *testing.T) {
 	}
 }
 
+func TestTwoDevsDoNotShareADirectory(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	dir := t.TempDir()
+	first := runDev(t, dir, "--no-sample")
+	said := new(lockedBuffer)
+	code := run(t.Context(), []string{"dev", "--dir", dir, "--listen", "127.0.0.1:0", "--no-sample"}, said, said)
+	if code != exitFailed || !strings.Contains(said.String(), "another medvault dev runs on this directory") {
+		t.Errorf("a second dev: exit %d, %s; want 1 and the reason", code, said)
+	}
+	if code, up := first.upload(writeDocuments(t, imagingtest.NewPatient(33), 1)); code != exitClean || up.Stored != 1 {
+		t.Errorf("upload to the first after that: exit %d, %+v; want 1 stored", code, up)
+	}
+	if code := first.stop(); code != exitClean {
+		t.Errorf("the first ended with exit %d", code)
+	}
+	if code := runDev(t, dir, "--no-sample").stop(); code != exitClean {
+		t.Errorf("the next ended with exit %d", code)
+	}
+}
+
+// Address and tokens are the same; the vault is another, and holds nothing.
+func TestAJournalSpeaksForOneVaultOnly(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	listen, err := freePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := writeDocuments(t, imagingtest.NewPatient(34), 2)
+	old, fresh := t.TempDir(), t.TempDir()
+	vault := runDev(t, old, "--no-sample", "--listen", listen)
+	if code, up := vault.upload(folder); code != exitClean || up.Stored != 2 {
+		t.Fatalf("upload: exit %d, %+v; want 2 stored", code, up)
+	}
+	vault.stop()
+	tokens, err := os.ReadFile(filepath.Join(old, "tokens.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(fresh, "tokens.json"), tokens, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vault = runDev(t, fresh, "--no-sample", "--listen", listen)
+	if code, up := vault.upload(folder); code != exitClean || up.Stored != 2 || up.Present != 0 {
+		t.Errorf("upload to a new vault: exit %d, %+v; want 2 stored", code, up)
+	}
+	vault.stop()
+	vault = runDev(t, old, "--no-sample", "--listen", listen)
+	if code, up := vault.upload(folder); code != exitClean || up.Present != 2 {
+		t.Errorf("upload to the old vault again: exit %d, %+v; want 2 present", code, up)
+	}
+}
+
+func TestAReportOfAnotherPatientIsSentAgain(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	vault := runDev(t, t.TempDir(), "--no-sample")
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "report.pdf"), imagingtest.Report(imagingtest.NewPatient(35)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, patient := range []string{"P-1", "P-2"} {
+		if code, up := vault.upload(folder, "--patient", patient); code != exitClean || up.Stored != 1 {
+			t.Errorf("upload for %s: exit %d, %+v; want 1 stored", patient, code, up)
+		}
+	}
+}
+
 func TestDevWithoutAutoCareShowsNobodyAnything(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	vault := runDev(t, t.TempDir(), "--no-auto-care", "--no-sample")

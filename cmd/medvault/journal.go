@@ -18,7 +18,7 @@ import (
 
 // journal remembers which files a vault has acknowledged, so that an interrupted
 // upload goes on where it stopped. It is a file in the user's cache directory, one a
-// vault, and holds a random salt and salted hashes: neither path nor content nor
+// vault, by its own identity, and holds a random salt and salted hashes: neither path nor content nor
 // token can be read from it.
 //
 // It only ever saves work: without it everything is sent again, and the vault stores
@@ -32,9 +32,11 @@ type journal struct {
 	err  error // the first that occurred while writing
 }
 
-// journalEntry is a file as it was when it was stored; a changed one is another.
+// journalEntry is a file as it was when it was stored; a changed one is another, and
+// so is one of which something else is said.
 type journalEntry struct {
 	path     string // absolute
+	about    string // what the user said of it: patient, category, title
 	size     int64
 	modified time.Time
 }
@@ -84,7 +86,7 @@ func (j *journal) read(forget bool) error {
 }
 
 func (j *journal) hash(e journalEntry) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", j.salt, e.path, e.size, e.modified.UnixNano()))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d\x00%d", j.salt, e.path, e.about, e.size, e.modified.UnixNano()))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -87,14 +87,18 @@ func (a *app) upload(ctx context.Context, at *connection, paths []string, o uplo
 	if err != nil {
 		return err
 	}
-	done, err := openJournal(at.place(), o.noResume)
+	id, err := vault.Vault(ctx)
+	if err != nil {
+		return err
+	}
+	done, err := openJournal(at.place()+" "+id, o.noResume)
 	if err != nil {
 		return err
 	}
 	defer done.close()
 
 	out := &uploadResult{Refused: []refusedFile{}, Documents: []uploadedDocument{}}
-	files := findFiles(paths, out)
+	files := findFiles(paths, strings.Join([]string{o.patient, o.category, o.title}, "\x00"), out)
 	var total int64
 	for _, f := range files {
 		total += f.size
@@ -120,9 +124,9 @@ type foundFile struct {
 	entry journalEntry
 }
 
-// findFiles walks the paths. What is no regular file, or cannot be read, is listed
+// findFiles walks the paths; about is what the user says of the files. What is no regular file, or cannot be read, is listed
 // as refused: nothing is left out in silence.
-func findFiles(paths []string, out *uploadResult) (files []foundFile) {
+func findFiles(paths []string, about string, out *uploadResult) (files []foundFile) {
 	refuse := func(path, reason string) {
 		out.Refused = append(out.Refused, refusedFile{Path: path, Reason: reason})
 	}
@@ -157,7 +161,7 @@ func findFiles(paths []string, out *uploadResult) (files []foundFile) {
 				unreadable(path, err)
 				return nil
 			}
-			files = append(files, foundFile{path, info.Size(), journalEntry{absolute, info.Size(), info.ModTime()}})
+			files = append(files, foundFile{path, info.Size(), journalEntry{absolute, about, info.Size(), info.ModTime()}})
 			return nil
 		})
 	}
