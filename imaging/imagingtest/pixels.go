@@ -180,7 +180,8 @@ func writeEncapsulated(w io.Writer, e *encoder, o Options) error {
 }
 
 // codestreams returns the encoded frames: real RLE, otherwise noise between the
-// markers that begin and end a codestream.
+// headers and the end marker of a codestream. A frame too short for its headers has
+// only as much of them as fits.
 func codestreams(o Options) func(n int) []byte {
 	if o.TransferSyntax == RLE {
 		picture := newPhantom(o)
@@ -190,20 +191,42 @@ func codestreams(o Options) func(n int) []byte {
 			return rle(raw, o)
 		}
 	}
+	begin := jpeg2000Header(o)
+	if o.TransferSyntax == JPEG {
+		begin = jpegHeader(o)
+	}
 	return func(n int) []byte {
 		b := make([]byte, o.FragmentBytes&^1)
 		r := rand.New(rand.NewPCG(uint64(n), uint64(o.Instance)))
 		for i := range b {
 			b[i] = byte(r.Uint32()) & 0x7F // no byte looks like a marker
 		}
-		begin := "\xFF\x4F\xFF\x51"
-		if o.TransferSyntax == JPEG {
-			begin = "\xFF\xD8\xFF\xE0"
-		}
 		copy(b, begin)
 		copy(b[len(b)-2:], "\xFF\xD9")
 		return b
 	}
+}
+
+// jpegHeader is start of image, frame header and scan header of one grey component.
+func jpegHeader(o Options) []byte {
+	b := []byte("\xFF\xD8\xFF\xC0\x00\x0B\x08")
+	b = binary.BigEndian.AppendUint16(b, uint16(o.Rows))
+	b = binary.BigEndian.AppendUint16(b, uint16(o.Columns))
+	return append(b, "\x01\x01\x11\x00\xFF\xDA\x00\x08\x01\x01\x00\x00\x3F\x00"...)
+}
+
+// jpeg2000Header goes from start of codestream to start of data: size, coding style,
+// quantization and one tile-part of one grey component.
+func jpeg2000Header(o Options) []byte {
+	size := func(b []byte) []byte {
+		return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, uint32(o.Columns)), uint32(o.Rows))
+	}
+	b := size([]byte("\xFF\x4F\xFF\x51\x00\x29\x00\x00"))
+	b = size(append(b, make([]byte, 8)...))
+	b = append(append(b, make([]byte, 8)...), "\x00\x01\x0B\x01\x01"...)
+	b = append(b, "\xFF\x52\x00\x0C\x00\x00\x00\x01\x00\x00\x04\x04\x00\x01"...)
+	b = append(b, "\xFF\x5C\x00\x04\x40\x60"...)
+	return append(b, "\xFF\x90\x00\x0A\x00\x00\x00\x00\x00\x00\x00\x01\xFF\x93"...)
 }
 
 // rle encodes a frame (PS3.5 Annex G): one segment a byte of a sample, most
