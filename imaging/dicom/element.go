@@ -25,6 +25,13 @@ const (
 	tagTransferSyntax Tag = 0x0002_0010
 )
 
+// Tags whose UIDs are always the sender's own.
+const (
+	tagInstance Tag = 0x0008_0018
+	tagStudy    Tag = 0x0020_000D
+	tagSeries   Tag = 0x0020_000E
+)
+
 // VR is the two letters of a value representation, first letter in the upper byte.
 type VR uint16
 
@@ -89,6 +96,15 @@ func (v VR) known() bool {
 		return true
 	}
 	return v.long()
+}
+
+// text reports whether a value of this VR is characters.
+func (v VR) text() bool {
+	switch v {
+	case AE, AS, CS, DA, DS, DT, IS, LO, LT, PN, SH, ST, TM, UC, UI, UR, UT:
+		return true
+	}
+	return false
 }
 
 // Undefined is the length of an element that ends with a delimiter.

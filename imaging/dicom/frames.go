@@ -32,6 +32,9 @@ type framing struct {
 	begins    []bool     // per fragment: it begins as a codestream does
 	tooMany   bool
 	offsets   []byte // the basic offset table
+	clean     bool   // a walker has followed the fragments and found nothing but frames
+
+	tableLength int64 // of the basic offset table
 }
 
 // segment takes note of the attributes that shape frames.
@@ -77,44 +80,84 @@ func (f *framing) follow(s *Splitter, e *Element, content *hashed) (err error) {
 		return err
 	}
 	shift := content.n - s.offset()
-	var seen capture
+	seen := capture{walker: f.newWalker()}
 	first := true
 	note := func() {
 		if first {
 			f.offsets, first = bytes.Clone(seen.kept), false
 		} else if len(f.begins) < len(f.fragments) {
-			f.begins = append(f.begins, codestream(seen.kept))
+			f.begins = append(f.begins, codestreamBegins(seen.kept))
 		}
 	}
 	started := false
 	f.copied, err = s.CopyBulk(io.MultiWriter(content, &seen), func(offset, length int64) {
 		if !started { // the first item is the offset table
 			started = true
+			f.tableLength = length
 			seen.expect(min(length, maxOffsets))
 			return
 		}
 		note()
-		seen.expect(2)
+		seen.follow(length)
 		if f.tooMany = f.tooMany || len(f.fragments) >= maxFragments; !f.tooMany {
 			f.fragments = append(f.fragments, [2]int64{offset + shift, length})
 		}
 	})
 	note()
+	f.clean = seen.walker != nil && seen.walker.clean(max(f.count, 1))
 	return err
 }
 
-// codestream reports whether a fragment begins with the marker that JPEG and its
-// kin (FFD8) or JPEG 2000 (FF4F) begin a frame with.
-func codestream(b []byte) bool { return len(b) == 2 && b[0] == 0xFF && (b[1] == 0xD8 || b[1] == 0x4F) }
+// doubtful reports whether there is something in the pixel data that is no picture,
+// or that nobody here can tell from one.
+func (f *framing) doubtful() bool {
+	count := max(f.count, 1)
+	tables := f.tableLength != 0 || len(f.extended) != 0
+	switch {
+	case !f.met:
+		return false
+	case f.native:
+		padding := f.copied - f.nativeBytes(count)
+		return !f.syntax.native() || padding != 0 && padding != 1
+	case f.tableLength != 0 && (f.tableLength != 4*count || len(f.extended) != 0), tables && f.byOffsets(count) == nil:
+		return true // not what an offset table says
+	}
+	return !f.clean
+}
 
-// capture keeps the first bytes of a fragment's value.
+// nativeBytes is how long so many native frames are; -1 when no value is that long.
+func (f *framing) nativeBytes(count int64) int64 {
+	frame := f.frameBits()
+	if frame < 0 || frame > 0 && count > 1<<40/frame {
+		return -1
+	}
+	return (count*frame + 7) / 8
+}
+
+// codestreamBegins reports whether a fragment begins with the marker that JPEG and its
+// kin (FFD8) or JPEG 2000 (FF4F) begin a frame with.
+func codestreamBegins(b []byte) bool {
+	return len(b) == 2 && b[0] == 0xFF && (b[1] == 0xD8 || b[1] == 0x4F)
+}
+
+// capture keeps the first bytes of a fragment's value and shows all of it to a walker.
 type capture struct {
+	walker     walker // nil: nobody looks
 	skip, want int64
+	rest       int64 // bytes the walker gets of this fragment
 	kept       []byte
 }
 
-// expect makes ready for a fragment, whose header comes first.
+// expect makes ready for an item, whose header comes first.
 func (c *capture) expect(n int64) { c.skip, c.want, c.kept = 8, n, c.kept[:0] }
+
+// follow makes ready for a fragment of a frame.
+func (c *capture) follow(length int64) {
+	c.expect(2)
+	if c.rest = length; c.walker != nil {
+		c.walker.fragment()
+	}
+}
 
 func (c *capture) Write(p []byte) (int, error) {
 	n := len(p)
@@ -123,6 +166,10 @@ func (c *capture) Write(p []byte) (int, error) {
 	p = p[step:]
 	take := min(c.want-int64(len(c.kept)), int64(len(p)))
 	c.kept = append(c.kept, p[:take]...)
+	if seen := min(c.rest, int64(len(p))); seen > 0 && c.walker != nil {
+		c.walker.Write(p[:seen])
+		c.rest -= seen
+	}
 	return n, nil
 }
 
@@ -155,12 +202,21 @@ func (f *framing) table() *imaging.Frames {
 	return &imaging.Frames{Count: len(frames), Fragments: frames}
 }
 
-func (f *framing) nativeTable(count int64) *imaging.Frames {
+// frameBits is the length of a native frame; -1 when no frame is that long.
+func (f *framing) frameBits() int64 {
 	samples := max(f.samples, 1)
+	if samples*f.bits > 1<<16 {
+		return -1
+	}
 	bits := f.rows * f.columns * samples * f.bits
 	if f.subsampled && samples == 3 {
 		bits = bits / 3 * 2 // two luma values share their chroma (PS3.3 C.7.6.3.1.2)
 	}
+	return bits
+}
+
+func (f *framing) nativeTable(count int64) *imaging.Frames {
+	bits := f.frameBits()
 	length := bits / 8
 	if bits%8 != 0 {
 		if count > 1 {
@@ -168,7 +224,7 @@ func (f *framing) nativeTable(count int64) *imaging.Frames {
 		}
 		length++
 	}
-	if length == 0 || count > f.copied/length {
+	if length <= 0 || count > f.copied/length {
 		return nil
 	}
 	t := &imaging.Frames{Count: int(count), Offset: f.at, Length: length}

@@ -23,6 +23,9 @@ func (w *rewriter) replacement(action profile.Action, keyword string, e *Element
 		if bytes.Count(value, []byte{'\\'}) >= maxUIDs {
 			return nil, false
 		}
+		if e.Tag == tagInstance || e.Tag == tagStudy || e.Tag == tagSeries {
+			return padText(UI, w.mapOwn(string(value))), true
+		}
 		return padText(UI, w.mapUIDs(string(value))), true
 	case action == profile.Shift:
 		if vr != DA && vr != DT {
@@ -76,12 +79,21 @@ func (w *rewriter) mapUIDs(value string) string {
 	parts := strings.Split(value, `\`)
 	for i, p := range parts {
 		p = trimmed(p)
-		if p != "" && !standardUID(p) {
+		if p != "" && !registered(p) {
 			p = w.p.UID(p)
 		}
 		parts[i] = p
 	}
 	return strings.Join(parts, `\`)
+}
+
+// mapOwn maps the UID of an instance, a study or a series: those are the sender's,
+// whatever they look like.
+func (w *rewriter) mapOwn(value string) string {
+	if value = trimmed(value); value == "" {
+		return ""
+	}
+	return w.p.UID(value)
 }
 
 // dummy is a value without meaning that its VR allows.

@@ -1,9 +1,6 @@
 package dicom
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // Why the de-identified view is withheld.
 const (
@@ -14,7 +11,7 @@ const (
 // review collects what speaks against showing the de-identified view unseen.
 type review struct {
 	doubt    bool // something in the picture or around it speaks for text, or is not known
-	residual bool
+	residual bool // see residue
 	modality string
 }
 
@@ -83,68 +80,4 @@ func screen(imageType string) bool {
 		}
 	}
 	return false
-}
-
-// residue is the second line of defence: what was taken out must not be found in
-// what was written, whatever the profile has missed.
-func (r *review) residue(written []byte, removed [][]byte) {
-	for _, needle := range removed {
-		r.residual = r.residual || occurs(written, needle)
-	}
-}
-
-// occurs finds needle in b. A needle of digits counts only where no digit or dot
-// touches it: numbers are full of short numbers.
-func occurs(b, needle []byte) bool {
-	number := bytes.Trim(needle, "0123456789.")
-	for {
-		i := bytes.Index(b, needle)
-		if i < 0 {
-			return false
-		}
-		end := i + len(needle)
-		if len(number) > 0 || !(i > 0 && digital(b[i-1]) || end < len(b) && digital(b[end])) {
-			return true
-		}
-		b = b[i+1:]
-	}
-}
-
-func digital(c byte) bool { return c >= '0' && c <= '9' || c == '.' }
-
-// removedIdentifiers are the patient's ids, the parts of the names, the accession
-// number and the instance's own UIDs, as written and in UTF-8. Parts of fewer than
-// five bytes are found everywhere and say little.
-func removedIdentifiers(header *Segment, charset Charset) [][]byte {
-	var list [][]byte
-	add := func(b []byte) {
-		if b = bytes.Trim(b, " \x00"); len(b) >= 5 && len(b) <= 1<<10 && !standardUID(string(b)) {
-			list = append(list, b)
-		}
-	}
-	for i := int32(0); int(i) < len(header.Elements); i = header.Elements[i].Next {
-		e := &header.Elements[i]
-		raw := header.Bytes(e)
-		if e.Container() || len(raw) > 1<<10 {
-			continue
-		}
-		switch e.Tag {
-		case 0x0010_0020, 0x0010_1000, 0x0008_0050, 0x0008_0018, 0x0020_000D, 0x0020_000E:
-			add(raw)
-			if text := charset.Text(raw); text != string(raw) {
-				add([]byte(text))
-			}
-		case 0x0010_0010, 0x0010_1001:
-			text := charset.Name(raw)
-			for _, name := range []string{string(raw), text} {
-				for _, part := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("^=\\ ,", r) }) {
-					add([]byte(part))
-				}
-				if text == string(raw) {
-					break
-				}
-			}
-		}
-	}
-	return list
 }

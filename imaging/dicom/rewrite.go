@@ -31,7 +31,7 @@ type rewriter struct {
 	syntaxUID string // of the content
 	known     bool   // the transfer syntax is one of the standard
 	patientID []byte // raw, to know it again in sequences
-	removed   [][]byte
+	residue   *residue
 	pending   []insert
 	out       []byte
 	begun     bool
@@ -59,7 +59,7 @@ func newRewriter(p imaging.Pseudonyms, s *Splitter, header *Segment) *rewriter {
 		w.patientID = bytes.Trim(header.Bytes(e), " \x00")
 	}
 	w.syntaxUID, w.coding, w.known = contentSyntax(s.Syntax)
-	w.removed = removedIdentifiers(header, w.charset)
+	w.residue = newResidue(header, w.charset)
 	return w
 }
 
@@ -71,26 +71,17 @@ func contentSyntax(s Syntax) (uid string, c coding, known bool) {
 		uid, c, _ = contentSyntax(s)
 		return uid, c, false
 	}
-	switch s.UID {
-	case "", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2":
-		switch {
-		case s.BigEndian:
-			return "1.2.840.10008.1.2.2", coding{big: true}, true
-		case s.Implicit:
-			return "1.2.840.10008.1.2", coding{implicit: true}, true
-		}
+	switch {
+	case s.native() && s.BigEndian:
+		return "1.2.840.10008.1.2.2", coding{big: true}, true
+	case s.native() && s.Implicit:
+		return "1.2.840.10008.1.2", coding{implicit: true}, true
+	case s.native():
 		return "1.2.840.10008.1.2.1", coding{}, true
-	}
-	if standardUID(s.UID) {
+	case transferSyntax(s.UID):
 		return s.UID, coding{big: s.BigEndian}, true // all others are explicit (PS3.5 10)
 	}
 	return s.UID, coding{implicit: s.Implicit, big: s.BigEndian}, false
-}
-
-// standardUID reports whether a UID is registered by DICOM itself, and so names a
-// class, a syntax or the like, and no instance.
-func standardUID(uid string) bool {
-	return strings.HasPrefix(uid, "1.2.840.10008.") && len(uid) <= 64 && strings.Trim(uid, "0123456789.") == ""
 }
 
 // segment gives a segment of the content and whether the bulk value that ends the
@@ -145,7 +136,7 @@ func (w *rewriter) fileMeta(s *Segment) {
 		explicit.write(0x0002_0002, UI, padText(UI, w.mapUIDs(class)))
 	}
 	if instance := w.text(s, 0x0008_0018, 0x0002_0003); instance != "" {
-		explicit.write(0x0002_0003, UI, padText(UI, w.mapUIDs(instance)))
+		explicit.write(0x0002_0003, UI, padText(UI, w.mapOwn(instance)))
 	}
 	explicit.write(tagTransferSyntax, UI, padText(UI, w.syntaxUID))
 	explicit.write(0x0002_0012, UI, padText(UI, implementationUID))
@@ -245,6 +236,7 @@ func (w *rewriter) keep(s *Segment, e *Element, c coding) {
 	if known == SQ || !wellFormed(known, value) || !wellFormed(e.VR, value) {
 		return
 	}
+	w.residue.value(w.vr(e), value, w.charset)
 	if implicit := e.Flags&Implicit != 0; implicit == w.coding.implicit && c.big == w.coding.big {
 		w.out = append(w.out, s.Raw[e.Offset-s.Base:e.End-s.Base]...)
 		return

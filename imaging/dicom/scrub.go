@@ -69,6 +69,8 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, original imaging.Original, conte
 	if err := patch.End(original()); err != nil {
 		return imaging.Scrubbed{}, err
 	}
+	s.review.residual = s.rewrite.residue.found
+	s.review.doubt = s.review.doubt || s.frames.doubtful()
 	held := s.review.verdict(in.identity.SOPClass)
 	return imaging.Scrubbed{
 		Who:  s.who.JSON(),
@@ -138,7 +140,7 @@ func (s *scrubbing) segment(from *Segment, written []byte) error {
 		return fmt.Errorf("write content: %w", err)
 	}
 	s.review.segment(from)
-	s.review.residue(written, s.rewrite.removed)
+	s.rewrite.residue.bytes(written)
 	if s.past {
 		return nil
 	}

@@ -33,6 +33,15 @@ type Syntax struct {
 	Deflated  bool
 }
 
+// native reports whether pixel data is not compressed.
+func (s Syntax) native() bool {
+	switch s.UID {
+	case "", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2":
+		return true
+	}
+	return false
+}
+
 // order is the byte order of the data set.
 func (s Syntax) order() binary.ByteOrder {
 	if s.BigEndian {
