@@ -26,6 +26,9 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	var registered []string
 	parameter := regexp.MustCompile(`:(\w+)`)
 	for _, r := range engine.Routes() {
+		if r.Method == "HEAD" {
+			continue // answered as the GET beside it
+		}
 		path := strings.TrimPrefix(r.Path, "/api/v1")
 		registered = append(registered, r.Method+" "+parameter.ReplaceAllString(path, "{$1}"))
 	}

@@ -418,6 +418,9 @@ func endsGracefully(t *testing.T, g *gatewayProcess, p *patientStory) {
 	if _, err := send.Write(slice[:len(slice)/2]); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "the gateway has the upload", func() bool { // and this question
+		return strings.Contains(g.metrics(), "medvault_http_requests_in_flight 2\n")
+	})
 	ended := make(chan int, 1)
 	go func() { ended <- g.stop() }()
 	until(t, "the gateway takes nothing new", func() bool {
