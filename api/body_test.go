@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -15,9 +16,10 @@ import (
 	"medvault/vault/record"
 )
 
-func TestABodyThatSendsNothingIsCutOff(t *testing.T) {
-	const idle = 300 * time.Millisecond
-	g := newGateway(t, func(c *api.Config) {
+// newReadingGateway has a route that reads a body and then takes twice idle to store it.
+func newReadingGateway(t *testing.T, idle time.Duration) gateway {
+	t.Helper()
+	return newGateway(t, func(c *api.Config) {
 		c.BodyIdle = idle
 		c.Mount = func(r gin.IRouter) {
 			r.POST("/read", func(c *gin.Context) {
@@ -34,6 +36,11 @@ func TestABodyThatSendsNothingIsCutOff(t *testing.T) {
 			})
 		}
 	})
+}
+
+func TestABodyThatSendsNothingIsCutOff(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	g := newReadingGateway(t, idle)
 	addr, _ := g.listening(t)
 	dial := func(head string) (net.Conn, *bufio.Reader) {
 		c, err := net.Dial("tcp", addr)
@@ -81,4 +88,45 @@ func TestABodyThatSendsNothingIsCutOff(t *testing.T) {
 	answered("a slow body", in, 200)
 	io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	answered("the next request on that line", in, 200)
+}
+
+func TestABodyThatSendsNothingIsCutOffInHTTP2(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	g := newReadingGateway(t, idle)
+	server := httptest.NewUnstartedServer(g.Handler())
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for _, row := range []struct {
+		name   string
+		pause  time.Duration // between the bytes of the body
+		status int
+	}{{"never idle", idle / 5, 200}, {"idle", 3 * idle, 400}} {
+		body, pen := io.Pipe()
+		go func() {
+			for range 8 {
+				if _, err := io.WriteString(pen, "x"); err != nil {
+					break
+				}
+				time.Sleep(row.pause)
+			}
+			pen.Close()
+		}()
+		req, err := http.NewRequest("POST", server.URL+"/read", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", g.bearer())
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Errorf("%s: %v", row.name, err)
+			continue
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		body.Close()
+		if resp.StatusCode != row.status || resp.ProtoMajor != 2 {
+			t.Errorf("%s: %d over %s; want %d over HTTP/2", row.name, resp.StatusCode, resp.Proto, row.status)
+		}
+	}
 }

@@ -17,6 +17,7 @@
 //     other patients' studies.
 //   - Nothing is ever decoded. What only a decoder could turn into the asked
 //     transfer syntax is 406, or left out of a larger answer, which is then 206.
+//   - HEAD is answered as GET up to the first byte of the body.
 //   - URLs are built from the configured base: clients send Host without its port.
 package dicomweb
 

@@ -26,7 +26,7 @@ func Register(r gin.IRouter, cfg Config) {
 	f := &face{vault: cfg.Vault}
 	r = r.Group("", answer.WholePath)
 	r.POST("/patients/:token/care-team", f.addCare)
-	answer.Get(r, "/patients/:token/care-team", f.listCare)
+	r.GET("/patients/:token/care-team", f.listCare)
 	r.DELETE("/patients/:token/care-team/:id", f.endCare)
 }
 
