@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -105,8 +106,8 @@ type VerifyOptions struct {
 
 // Finding is one thing that is not as it must be.
 type Finding struct {
-	Type     string `json:"type"` // missing, wrong-size, damaged, foreign, unreachable
-	Region   string `json:"region"`
+	Type     string `json:"type"`   // missing, wrong-size, damaged, foreign, unreachable, index-damaged
+	Region   string `json:"region"` // or "catalog"
 	Object   string `json:"object"` // object id, or the key where there is none
 	Evidence string `json:"evidence"`
 	Repair   string `json:"repair"`
@@ -116,13 +117,16 @@ type Finding struct {
 type Report struct {
 	Level    string    `json:"level"`
 	Regions  []string  `json:"regions"`
-	Checked  int64     `json:"checked"`
+	Checked  int64     `json:"checked"` // objects and wraps
 	Findings []Finding `json:"findings"`
+	// Quarantined counts the bad bytes that repairs have put aside.
+	Quarantined int64 `json:"quarantined"`
 }
 
-// Verify compares regions with what the catalog says they hold: at level list the
-// names and sizes, at level read the SHA-256 of every object's bytes, and at both
-// the presence of every wrap. It touches no key. progress may be nil.
+// Verify compares regions with what the catalog says they hold, and names what nobody
+// put there: at level list by names and sizes, at level read by the SHA-256 of every
+// object's bytes, with which the catalog's own copy of its end is compared too. It
+// touches no key. progress may be nil.
 func (v *Vault) Verify(ctx context.Context, a record.Actor, o VerifyOptions, progress func(done, total int64)) (Report, error) {
 	if o.Level != "list" && o.Level != "read" {
 		return Report{}, record.Refuse(record.ErrInvalid, "unknown-level", "level is list or read")
@@ -138,15 +142,9 @@ func (v *Vault) Verify(ctx context.Context, a record.Actor, o VerifyOptions, pro
 	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionVerify}, nil); err != nil {
 		return Report{}, err
 	}
-	check := &verification{v: v, level: o.Level, report: Report{Level: o.Level, Findings: []Finding{}}, progress: progress}
-	states, err := v.State(ctx)
-	if err != nil {
+	check := &verification{v: v, level: o.Level, report: Report{Level: o.Level, Findings: []Finding{}}, progress: progress, badRows: make(map[record.ObjectID]bool)}
+	if err := check.count(ctx, regions); err != nil {
 		return Report{}, err
-	}
-	for _, s := range states {
-		if o.Region == "" || s.Name == o.Region {
-			check.total += s.Objects
-		}
 	}
 	for _, r := range regions {
 		check.report.Regions = append(check.report.Regions, r.Name)
@@ -160,12 +158,39 @@ func (v *Vault) Verify(ctx context.Context, a record.Actor, o VerifyOptions, pro
 type verification struct {
 	v        *Vault
 	level    string
-	total    int64
 	progress func(done, total int64)
 
-	mu     sync.Mutex
-	report Report
+	mu      sync.Mutex
+	total   int64
+	report  Report
+	badRows map[record.ObjectID]bool // of the catalog
 }
+
+// count tells what there is to check: the objects that regions hold and the wraps of
+// their key services.
+func (c *verification) count(ctx context.Context, regions []storage.Region) error {
+	return c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		c.total = 0 // a view may run again
+		for _, r := range regions {
+			objects, _, _, err := tx.RegionStats(ctx, r.Name)
+			if err != nil {
+				return err
+			}
+			c.total += objects
+			if !c.atHome(r) {
+				continue
+			}
+			wraps, err := tx.CountWraps(ctx, c.v.cfg.Services[r.Name].Name())
+			if err != nil {
+				return err
+			}
+			c.total += wraps
+		}
+		return nil
+	})
+}
+
+func (c *verification) atHome(r storage.Region) bool { return r.Jurisdiction == c.v.cfg.Home }
 
 func (c *verification) found(f Finding) {
 	c.mu.Lock()
@@ -177,9 +202,23 @@ func (c *verification) checked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report.Checked++
+	c.total = max(c.total, c.report.Checked) // uploads go on meanwhile
 	if c.progress != nil {
 		c.progress(c.report.Checked, c.total)
 	}
+}
+
+// spared says that one of those counted is not to be checked.
+func (c *verification) spared() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total = max(c.total-1, c.report.Checked)
+}
+
+func (c *verification) quarantined() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Quarantined++
 }
 
 // readers is how many objects of a region are read at once.
@@ -189,18 +228,29 @@ const readers = 4
 func (c *verification) region(ctx context.Context, r storage.Region) error {
 	read := make(chan catalog.Expected)
 	var wg sync.WaitGroup
-	for range readers {
+	errs := make([]error, readers)
+	for i := range readers {
 		wg.Go(func() {
 			for e := range read {
-				c.read(ctx, r, e)
+				if err := c.read(ctx, r, e); err != nil {
+					errs[i] = err
+				}
 			}
 		})
 	}
 	strays, err := c.compare(ctx, r, read)
 	close(read)
 	wg.Wait()
-	if err == nil {
+	if failed := errors.Join(errs...); failed != nil && ctx.Err() == nil {
+		return failed
+	}
+	if err == nil && c.atHome(r) {
 		err = c.wraps(ctx, r)
+	}
+	if err == nil {
+		var more []stray
+		more, err = c.keyNames(ctx, r)
+		strays = append(strays, more...)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -217,54 +267,72 @@ func (c *verification) region(ctx context.Context, r storage.Region) error {
 // errRegion marks errors of a region's store, as against the catalog's.
 var errRegion = errors.New("region")
 
-// compare walks the region's listing and the manifest side by side, both sorted by
-// key, in constant memory but for what is found. It returns the keys no record names.
-func (c *verification) compare(ctx context.Context, r storage.Region, read chan<- catalog.Expected) (strays []string, err error) {
-	for _, class := range []string{"objects/", "records/"} {
-		next, stop := iter.Pull2(r.Data.List(ctx, class, ""))
-		defer stop()
-		there, listErr, more := next()
-		for e, err := range c.manifest(ctx, r.Name, class) {
-			if err != nil {
-				return strays, err
-			}
-			for more && listErr == nil && there.Key < e.Key {
-				strays = append(strays, there.Key)
-				there, listErr, more = next()
-			}
-			if listErr != nil {
-				return strays, fmt.Errorf("%w: %w", errRegion, listErr)
-			}
-			if !more || there.Key != e.Key {
-				if err := c.absent(ctx, r.Name, e); err != nil {
-					return strays, err
-				}
-				continue
-			}
-			c.checked()
-			if there.Size != e.Size {
-				c.found(Finding{Type: "wrong-size", Region: r.Name, Object: string(e.ID),
-					Evidence: fmt.Sprintf("%d bytes, must be %d", there.Size, e.Size), Repair: repairObject})
-			} else if c.level == "read" {
-				read <- e
-			}
-			there, listErr, more = next()
+// compare walks the whole listing of a region's data and the manifest side by side,
+// both sorted by key, in constant memory but for what is found. It returns what no
+// record names.
+func (c *verification) compare(ctx context.Context, r storage.Region, read chan<- catalog.Expected) (strays []stray, err error) {
+	next, stop := iter.Pull2(r.Data.List(ctx, "", ""))
+	defer stop()
+	there, listErr, more := next()
+	for e, err := range c.manifest(ctx, r.Name) {
+		if err != nil {
+			return strays, err
 		}
-		for ; more && listErr == nil; there, listErr, more = next() {
-			strays = append(strays, there.Key)
+		for ; more && listErr == nil && there.Key < e.Key; there, listErr, more = next() {
+			strays = c.unexpected(strays, r, there.Key)
 		}
 		if listErr != nil {
 			return strays, fmt.Errorf("%w: %w", errRegion, listErr)
 		}
+		present := false
+		if more && there.Key == e.Key {
+			present = there.Size == e.Size
+			there, listErr, more = next()
+		}
+		if !present {
+			if present, err = c.lookAgain(ctx, r, e); err != nil {
+				return strays, err
+			}
+		}
+		switch {
+		case present && c.level == "read":
+			read <- e
+		case present || e.Placed:
+			c.checked()
+		}
+	}
+	for ; more && listErr == nil; there, listErr, more = next() {
+		strays = c.unexpected(strays, r, there.Key)
+	}
+	if listErr != nil {
+		return strays, fmt.Errorf("%w: %w", errRegion, listErr)
 	}
 	return strays, nil
 }
 
-// manifest yields what a region must hold of one class, in order of key.
-func (c *verification) manifest(ctx context.Context, region, class string) iter.Seq2[catalog.Expected, error] {
+// lookAgain asks for an object itself before it is accused: a page of the listing may
+// be older than the manifest. It says whether the object lies there in its size, and
+// names what does not.
+func (c *verification) lookAgain(ctx context.Context, r storage.Region, e catalog.Expected) (present bool, err error) {
+	info, err := r.Data.Head(ctx, e.Key)
+	if errors.Is(err, storage.ErrNotExist) {
+		return false, c.absent(ctx, r.Name, e)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errRegion, err)
+	}
+	if info.Size != e.Size {
+		c.found(Finding{Type: "wrong-size", Region: r.Name, Object: string(e.ID),
+			Evidence: fmt.Sprintf("%d bytes, must be %d", info.Size, e.Size), Repair: repairObject})
+		return false, nil
+	}
+	return true, nil
+}
+
+// manifest yields what a region must hold, in order of key.
+func (c *verification) manifest(ctx context.Context, region string) iter.Seq2[catalog.Expected, error] {
 	return func(yield func(catalog.Expected, error) bool) {
-		after := class
-		for {
+		for after := ""; ; {
 			var page []catalog.Expected
 			err := c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 				page, err = tx.Manifest(ctx, region, after, 1000)
@@ -275,9 +343,6 @@ func (c *verification) manifest(ctx context.Context, region, class string) iter.
 				return
 			}
 			for _, e := range page {
-				if !strings.HasPrefix(e.Key, class) {
-					return
-				}
 				if !yield(e, nil) {
 					return
 				}
@@ -298,16 +363,12 @@ const copyGrace = time.Minute
 // absent names an object that is not in the listing, unless its copy is on its way.
 func (c *verification) absent(ctx context.Context, region string, e catalog.Expected) error {
 	if !e.Placed {
-		var o catalog.Object
-		err := c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-			o, err = tx.Object(ctx, e.ID)
-			return err
-		})
+		o, err := c.object(ctx, e.ID)
 		if err != nil || c.v.cfg.Now().Sub(o.Created) < copyGrace {
 			return err
 		}
 	}
-	evidence := "not in the listing"
+	evidence := "not there"
 	if !e.Placed {
 		evidence = "its copy is still to be made"
 	}
@@ -315,12 +376,21 @@ func (c *verification) absent(ctx context.Context, region string, e catalog.Expe
 	return nil
 }
 
-// read streams an object and compares its hash.
-func (c *verification) read(ctx context.Context, r storage.Region, e catalog.Expected) {
+// read streams an object and compares its hash, and its last bytes with those that
+// the catalog keeps. Its error is the catalog's.
+func (c *verification) read(ctx context.Context, r storage.Region, e catalog.Expected) error {
+	defer c.checked()
+	o, err := c.object(ctx, e.ID)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil // removed since
+	}
+	if err != nil {
+		return err
+	}
 	body, err := r.Data.Get(ctx, e.Key, 0, -1)
-	sum := sha256.New()
+	sum, last := sha256.New(), &lastBytes{n: len(o.Footer)}
 	if err == nil {
-		_, err = io.Copy(sum, body)
+		_, err = io.Copy(io.MultiWriter(sum, last), body)
 		err = errors.Join(err, body.Close())
 	}
 	switch {
@@ -330,15 +400,48 @@ func (c *verification) read(ctx context.Context, r storage.Region, e catalog.Exp
 	case [32]byte(sum.Sum(nil)) != e.SHA256:
 		c.found(Finding{Type: "damaged", Region: r.Name, Object: string(e.ID), Evidence: fmt.Sprintf("SHA-256 is %x, must be %x", sum.Sum(nil), e.SHA256),
 			Repair: repairObject})
+	case !bytes.Equal(last.kept, o.Footer):
+		c.indexDamaged(e.ID)
+	}
+	return nil
+}
+
+func (c *verification) object(ctx context.Context, id record.ObjectID) (o catalog.Object, err error) {
+	err = c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		o, err = tx.Object(ctx, id)
+		return err
+	})
+	return o, err
+}
+
+// indexDamaged names a row of the catalog once, however many regions show it.
+func (c *verification) indexDamaged(id record.ObjectID) {
+	c.mu.Lock()
+	known := c.badRows[id]
+	c.badRows[id] = true
+	c.mu.Unlock()
+	if !known {
+		c.found(Finding{Type: "index-damaged", Region: "catalog", Object: string(id),
+			Evidence: "the tail it keeps is not the end of the object", Repair: "rebuild the row from a region"})
 	}
 }
 
-// wraps checks that the region holds the wraps its own key service made, and a
-// foreign one none.
-func (c *verification) wraps(ctx context.Context, r storage.Region) error {
-	if r.Jurisdiction != c.v.cfg.Home {
-		return c.foreignWraps(ctx, r)
+// lastBytes keeps the last n bytes of what is written to it.
+type lastBytes struct {
+	n    int
+	kept []byte
+}
+
+func (l *lastBytes) Write(p []byte) (int, error) {
+	if excess := len(l.kept) + len(p) - l.n; excess > 0 {
+		l.kept = l.kept[min(excess, len(l.kept)):]
 	}
+	l.kept = append(l.kept, p[max(0, len(p)-l.n):]...)
+	return len(p), nil
+}
+
+// wraps checks that a home region holds the wraps its own key service made.
+func (c *verification) wraps(ctx context.Context, r storage.Region) error {
 	for row, err := range c.serviceWraps(ctx, c.v.cfg.Services[r.Name].Name()) {
 		if err != nil {
 			return err
@@ -355,12 +458,20 @@ func (c *verification) wrap(ctx context.Context, r storage.Region, row catalog.W
 	info, err := r.Keys.Head(ctx, key)
 	if errors.Is(err, storage.ErrNotExist) {
 		needed, err := c.needsWrap(ctx, r.Name, row)
-		if err != nil || !needed {
+		if err != nil {
 			return err
 		}
-		c.checked()
-		c.found(Finding{Type: "missing", Region: r.Name, Object: key, Evidence: "the wrap is not there", Repair: repairWrap})
-		return nil
+		if !needed {
+			c.spared()
+			return nil
+		}
+		// An upload may have put it there between the two questions.
+		info, err = r.Keys.Head(ctx, key)
+		if errors.Is(err, storage.ErrNotExist) {
+			c.checked()
+			c.found(Finding{Type: "missing", Region: r.Name, Object: key, Evidence: "the wrap is not there", Repair: repairWrap})
+			return nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRegion, err)
@@ -433,19 +544,6 @@ func (c *verification) needsWrap(ctx context.Context, region string, row catalog
 	return needed, err
 }
 
-// foreignWraps: no patient's consent covers reading abroad, so no wrap may lie there.
-func (c *verification) foreignWraps(ctx context.Context, r storage.Region) error {
-	for _, class := range []string{"house/", "wraps/"} {
-		for info, err := range r.Keys.List(ctx, class, "") {
-			if err != nil {
-				return fmt.Errorf("%w: %w", errRegion, err)
-			}
-			c.found(Finding{Type: "foreign", Region: r.Name, Object: info.Key, Evidence: "no key may lie abroad", Repair: "delete it and rotate its shard"})
-		}
-	}
-	return nil
-}
-
 func (c *verification) readWrap(ctx context.Context, r storage.Region, key, want string) {
 	body, err := r.Keys.Get(ctx, key, 0, -1)
 	var got []byte
@@ -456,45 +554,4 @@ func (c *verification) readWrap(ctx context.Context, r storage.Region, key, want
 	if err != nil || string(got) != want {
 		c.found(Finding{Type: "damaged", Region: r.Name, Object: key, Evidence: "the wrap is not what its key service made", Repair: repairWrap})
 	}
-}
-
-// strays names what no record knows. An upload may have been between its quorum and
-// its commit, so each is looked at again after a moment.
-func (c *verification) strays(ctx context.Context, r storage.Region, keys []string) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Second):
-	}
-	for _, key := range keys {
-		id, err := record.ParseObjectID(key[strings.LastIndexByte(key, '/')+1:])
-		name := key
-		if err == nil {
-			name = string(id)
-			promised, err := c.promised(ctx, id, r.Name)
-			if err != nil {
-				return err
-			}
-			if promised {
-				continue
-			}
-		}
-		if _, err := r.Data.Head(ctx, key); errors.Is(err, storage.ErrNotExist) {
-			continue // taken away since
-		}
-		c.found(Finding{Type: "foreign", Region: r.Name, Object: name, Evidence: "no record names it", Repair: "quarantine"})
-	}
-	return nil
-}
-
-func (c *verification) promised(ctx context.Context, id record.ObjectID, region string) (promised bool, err error) {
-	err = c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		regions, err := tx.Placements(ctx, id)
-		_, promised = regions[region]
-		return err
-	})
-	return promised, err
 }

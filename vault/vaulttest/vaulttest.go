@@ -41,6 +41,7 @@ type Options struct {
 	Wrapper  func(region string, w keys.Wrapper) keys.Wrapper           // decorates each key service
 	DSN      string                                                     // default SQLite under Dir
 	AutoCare string
+	Split    bool // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -135,7 +136,7 @@ func (h *House) build(ctx context.Context, o Options, spool string) error {
 }
 
 func (o Options) region(name string, create bool) (storage.Region, keys.Wrapper, error) {
-	r := storage.Region{Name: name, Jurisdiction: Home, OneBucket: true}
+	r := storage.Region{Name: name, Jurisdiction: Home, OneBucket: !o.Split}
 	if name == Foreign {
 		r.Jurisdiction = "SG"
 	}
@@ -143,9 +144,15 @@ func (o Options) region(name string, create bool) (storage.Region, keys.Wrapper,
 	if err != nil {
 		return r, nil, err
 	}
-	r.Data, r.Keys = s, s
+	k := s
+	if o.Split {
+		if k, err = dir.New(dir.Config{Root: filepath.Join(o.Dir, "regions", name+"-keys"), Create: create}); err != nil {
+			return r, nil, err
+		}
+	}
+	r.Data, r.Keys = s, k
 	if o.Store != nil {
-		r.Data, r.Keys = o.Store(name, "data", s), o.Store(name, "keys", s)
+		r.Data, r.Keys = o.Store(name, "data", s), o.Store(name, "keys", k)
 	}
 	w, err := insecure.New(insecure.Config{Name: name, Path: filepath.Join(o.Dir, "keys", name+".json"), Shards: 8})
 	if err != nil {
