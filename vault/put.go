@@ -278,8 +278,12 @@ var (
 
 func (v *Vault) document(a record.Actor, in *incoming, s *sealed) (catalog.Document, error) {
 	terms, err := v.terms(in.identity, in.patient)
+	if err != nil {
+		return catalog.Document{}, err
+	}
+	tail, err := s.tail()
 	return catalog.Document{
-		Object: v.row(s, in.kind, tail(s.spool.body(), s.footer, s.tailAt)),
+		Object: v.row(s, in.kind, tail),
 		Study:  in.study, Series: in.series, Instance: in.instance,
 		Fingerprint: v.fingerprint(in), Category: in.category, Held: s.scrubbed.Held, Terms: terms, By: a.ID,
 	}, err

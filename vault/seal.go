@@ -25,8 +25,8 @@ type sealed struct {
 	spool    *spool
 	intent   *intent // from the first region written to until the record is committed
 	scrubbed imaging.Scrubbed
-	footer   []byte
-	tailAt   int64 // where who begins
+	whoAt    int64 // where who begins
+	footerAt int64
 	keys     patientKeys
 }
 
@@ -98,7 +98,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	size, sum := in.tap.original()
 	facts := s.scrubbed.Facts
 	facts.Held = s.scrubbed.Held
-	s.tailAt = s.spool.size
+	s.whoAt = s.spool.size
 	// who and facts stand last, next to the footer: together they are the tail that
 	// the catalog keeps.
 	if err := sealJSON(sealer, envelope.Who, who{
@@ -111,6 +111,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	if err := sealJSON(sealer, envelope.Facts, facts); err != nil {
 		return err
 	}
+	s.footerAt = s.spool.size
 	if err := sealer.Close(); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
@@ -162,7 +163,6 @@ func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) e
 	if err != nil {
 		return fmt.Errorf("restore check: %w", err)
 	}
-	s.footer = footer
 	original := restore(ctx, &object{footer: footer, header: s.header, log: v.cfg.Log,
 		keys: envelope.Keys{Content: k.Content, Identity: k.Identity},
 		from: func() source { return spooled{body} }})

@@ -25,16 +25,16 @@ const maxTail = 16 << 10
 
 // tail is the end of a sealed object as the catalog keeps it: from who on where that
 // is small enough, otherwise the footer alone.
-func tail(body storage.Body, footer []byte, from int64) []byte {
-	n := body.Size - from
-	if n > maxTail {
-		return footer
+func (s *sealed) tail() ([]byte, error) {
+	body, from := s.spool.body(), s.whoAt
+	if body.Size-from > maxTail {
+		from = s.footerAt
 	}
-	t := make([]byte, n)
+	t := make([]byte, body.Size-from)
 	if _, err := body.ReadAt(t, from); err != nil {
-		return footer
+		return nil, fmt.Errorf("read the spool: %w", err)
 	}
-	return t
+	return t, nil
 }
 
 // object is a sealed object, opened: what it takes to read its parts. Every read has

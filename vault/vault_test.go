@@ -673,3 +673,28 @@ func TestRotationMovesWrapsAndRewritesNoObject(t *testing.T) {
 		t.Errorf("findings = %+v; want none", f)
 	}
 }
+
+// A header too large for the catalog leaves only the footer there.
+func TestALargeHeaderIsFoundByItsFooter(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	p := patient()
+	windows := imagingtest.Element{Tag: 0x00281050, VR: "DS", Value: strings.Repeat("1.25\\", 8000) + "1"} // Window Center
+	doc := imagingtest.CT(p, imagingtest.Options{Rows: 16, Columns: 16, Extra: []imagingtest.Element{windows}})
+	r := put(t, h, doc)
+	treat(t, h, r.Patient)
+	db, err := sql.Open("sqlite", filepath.Join(h.Dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var kept int
+	if err := db.QueryRow("SELECT length(footer) FROM objects WHERE id = ?", string(r.ID)).Scan(&kept); err != nil || kept > 1<<10 {
+		t.Fatalf("the catalog keeps %d bytes, %v; want the footer alone", kept, err)
+	}
+	if got := read(t, open(t, h, clinician, vault.Ref{Document: r.ID})[0]); !bytes.Equal(got, doc) {
+		t.Error("the document did not come back")
+	}
+	if f := verify(t, h, "read").Findings; len(f) > 0 {
+		t.Errorf("findings = %+v; want none: the catalog keeps the end of the object", f)
+	}
+}
