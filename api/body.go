@@ -43,9 +43,10 @@ func (b *idleBody) Read(p []byte) (int, error) {
 	b.limit(b.idle)
 	n, err := b.ReadCloser.Read(p)
 	b.over = err
-	// At the end of a body net/http goes on reading the connection, to learn that the
-	// client has left: a deadline would look like that, and storing may take longer.
-	if b.streams || err == io.EOF {
+	// Only the client's silence counts, not how long the vault takes between two reads.
+	// In HTTP/1 a deadline that passes meanwhile does nothing, and net/http lifts it at
+	// the end of the body.
+	if b.streams {
 		b.limit(0)
 	}
 	return n, err

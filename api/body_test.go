@@ -16,18 +16,21 @@ import (
 	"medvault/vault/record"
 )
 
-// newReadingGateway has a route that reads a body and then takes twice idle to store it.
+// newReadingGateway has a route that takes longer than idle between two reads of a body,
+// and longer again to store it.
 func newReadingGateway(t *testing.T, idle time.Duration) gateway {
 	t.Helper()
 	return newGateway(t, func(c *api.Config) {
 		c.BodyIdle = idle
 		c.Mount = func(r gin.IRouter) {
 			r.POST("/read", func(c *gin.Context) {
-				if _, err := io.ReadAll(c.Request.Body); err != nil {
+				_, err := io.ReadFull(c.Request.Body, make([]byte, 1))
+				time.Sleep(idle * 3 / 2)
+				if _, rest := io.ReadAll(c.Request.Body); err != nil || rest != nil {
 					answer.Error(c, record.ErrInvalid)
 					return
 				}
-				select { // storing takes longer than a body may be idle
+				select {
 				case <-c.Request.Context().Done():
 					answer.Error(c, c.Request.Context().Err())
 				case <-time.After(2 * idle):
