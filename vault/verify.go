@@ -202,17 +202,23 @@ func (c *verification) checked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report.Checked++
-	c.total = max(c.total, c.report.Checked) // uploads go on meanwhile
-	if c.progress != nil {
-		c.progress(c.report.Checked, c.total)
-	}
+	c.tell()
 }
 
 // spared says that one of those counted is not to be checked.
 func (c *verification) spared() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.total = max(c.total-1, c.report.Checked)
+	c.total--
+	c.tell()
+}
+
+// tell reports the progress; c.mu is held.
+func (c *verification) tell() {
+	c.total = max(c.total, c.report.Checked) // uploads go on meanwhile
+	if c.progress != nil {
+		c.progress(c.report.Checked, c.total)
+	}
 }
 
 func (c *verification) quarantined() {

@@ -164,7 +164,7 @@ func TestVerifyAccusesNobodyWhileUploadsRun(t *testing.T) {
 func TestVerifyComparesTheCatalogsTailWithTheObject(t *testing.T) {
 	h := vaulttest.New(t, vaulttest.Options{})
 	whole, changed, longer := put(t, h, ct(patient(), 1)).ID, put(t, h, ct(patient(), 2)).ID, put(t, h, ct(patient(), 3)).ID
-	db, err := sql.Open("sqlite", filepath.Join(h.Dir, "catalog.db"))
+	db, err := sql.Open("sqlite", filepath.Join(h.Dir, "catalog.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,13 +229,17 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 	if _, err := h.Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(cut[:len(cut)-100])}); err == nil {
 		t.Fatal("a cut upload was stored")
 	}
+	eventually(t, "every region holds the object", func() bool {
+		states, err := h.Regions(t.Context(), operator)
+		return err == nil && states[0].Objects+states[1].Objects+states[2].Objects == 3
+	})
 	if err := os.Remove(files(t, filepath.Join(h.Dir, "regions", "cn-east", "objects"))[0]); err != nil {
 		t.Fatal(err)
 	}
 	for _, level := range []string{"list", "read"} {
 		var done, total int64
 		report, err := h.Verify(t.Context(), operator, vault.VerifyOptions{Level: level}, func(d, of int64) {
-			if d != done+1 || d > of || total != 0 && of > total {
+			if d < done || d > of || total != 0 && of > total {
 				t.Errorf("%s: progress %d of %d after %d of %d", level, d, of, done, total)
 			}
 			done, total = d, of
