@@ -153,15 +153,10 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 	switch {
 	case err == nil:
 		v.settle(s)
-	case !isUncertain(err):
+	case !errors.Is(err, errUncertain): // otherwise the objects stay until the intent is looked at
 		v.discard(ctx, s, permitted)
 	}
 	return err
-}
-
-// isUncertain says that a commit may have happened all the same.
-func isUncertain(err error) bool {
-	return !errors.Is(err, errChanged) && !errors.Is(err, errTreated) && !errors.Is(err, record.ErrNotFound) && !errors.Is(err, record.ErrDenied)
 }
 
 // autoCare writes, in dev only, the relationship of the dev clinician with a patient

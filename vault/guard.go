@@ -29,9 +29,12 @@ type act struct {
 // perform decides an act, does it and writes its leaf, in one transaction. A
 // refusal writes its leaf at once and does nothing. do may be nil: then the leaf is
 // all there is before the act. do may add to the leaf; it may run more than once.
+// Unless the error is errUncertain, nothing was done.
 func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d access.Decision, leaf *audit.Leaf) error) (access.Decision, error) {
 	var d access.Decision
+	var committing bool
 	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
+		committing = false
 		if d, err = v.decide(ctx, tx, a); err != nil {
 			return err
 		}
@@ -41,13 +44,21 @@ func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d ac
 				return err
 			}
 		}
-		return appendLeaf(ctx, tx, leaf)
+		err = appendLeaf(ctx, tx, leaf)
+		committing = err == nil
+		return err
 	})
+	if err != nil && committing {
+		err = fmt.Errorf("%w: %w", errUncertain, err)
+	}
 	if err != nil {
 		return access.Decision{}, err
 	}
 	return d, refusal(a, d)
 }
+
+// errUncertain: the commit failed, and may have happened all the same.
+var errUncertain = errors.New("commit in doubt")
 
 // refuse writes down the refusal of an act that was decided before, and returns it.
 // Should the policies permit it by now, the act still is not done: it is for the next
@@ -67,6 +78,16 @@ func (v *Vault) refuse(ctx context.Context, a act) error {
 		return unavailable("decision", errChanged)
 	}
 	return refusal(a, d)
+}
+
+// turnDown writes down why an act that the policies permit was not done, and returns
+// why.
+func (v *Vault) turnDown(ctx context.Context, a act, why *record.Refusal) error {
+	leaf := v.leaf(a, access.Decision{Reason: why.Code})
+	if err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) }); err != nil {
+		return unavailable("log", err)
+	}
+	return why
 }
 
 // ActionSession is what a caller is refused who does not come as far as an act.

@@ -51,7 +51,7 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 	if err != nil {
 		return in.receipt(), err
 	}
-	if done, r, err := v.stored(ctx, in); done {
+	if done, r, err := v.stored(ctx, a, in); done {
 		return v.acknowledge(ctx, r, err)
 	}
 	keys, err := v.fixKeys(ctx, patient)
@@ -121,7 +121,7 @@ func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p cata
 
 // stored tells, for an instance that is known by its UID, whether these are the same
 // bytes. It reads the rest of the body without sealing it again.
-func (v *Vault) stored(ctx context.Context, in *incoming) (done bool, r Receipt, err error) {
+func (v *Vault) stored(ctx context.Context, a record.Actor, in *incoming) (done bool, r Receipt, err error) {
 	if in.instance == "" {
 		return false, Receipt{}, nil
 	}
@@ -135,7 +135,7 @@ func (v *Vault) stored(ctx context.Context, in *incoming) (done bool, r Receipt,
 	if _, err := io.Copy(io.Discard, in.body); err != nil {
 		return true, in.receipt(), uploadError(err)
 	}
-	r, err = v.same(ctx, in, known)
+	r, err = v.same(ctx, a, in, known)
 	return true, r, err
 }
 
@@ -147,13 +147,24 @@ func (v *Vault) byInstance(ctx context.Context, mapped string) (d catalog.Docume
 	return d, err
 }
 
-// same compares an upload that was read to its end with a stored document.
-func (v *Vault) same(ctx context.Context, in *incoming, known catalog.Document) (Receipt, error) {
-	r := in.receipt()
+// same compares an upload that was read to its end with a stored document, and writes
+// down what came of it.
+func (v *Vault) same(ctx context.Context, a record.Actor, in *incoming, known catalog.Document) (Receipt, error) {
+	r, again := in.receipt(), act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: known.ID}
+	var err error
 	if known.Patient != in.patient || known.Fingerprint != v.fingerprint(in) {
-		return r, record.Refuse(record.ErrConflict, "instance-exists", "another document is stored under this SOP Instance UID: give a changed document a new one")
+		err = record.Refuse(record.ErrConflict, "instance-exists", "another document is stored under this SOP Instance UID: give a changed document a new one")
+	} else {
+		err = v.sameLabels(ctx, in, known)
 	}
-	if err := v.sameLabels(ctx, in, known); err != nil {
+	var conflict *record.Refusal
+	if errors.As(err, &conflict) {
+		return r, v.turnDown(ctx, again, conflict)
+	}
+	if err == nil {
+		_, err = v.perform(ctx, again, nil)
+	}
+	if err != nil {
 		return r, err
 	}
 	r.ID, r.Present = known.ID, true
@@ -224,6 +235,7 @@ func (v *Vault) settle(s *sealed) {
 func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p catalog.Patient, s *sealed, permitted, placed []string) (Receipt, error) {
 	doc, err := v.document(a, in, s)
 	if err != nil {
+		v.discard(ctx, s, permitted)
 		return in.receipt(), err
 	}
 	var twin catalog.Document
@@ -255,19 +267,21 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		return r, nil
 	case errors.Is(err, errTwin): // the same bytes came in twice at once
 		v.discard(ctx, s, permitted)
-		return v.same(ctx, in, twin)
+		return v.same(ctx, a, in, twin)
 	case errors.Is(err, catalog.ErrExist): // other bytes under the same UID came in at once
 		v.discard(ctx, s, permitted)
 		known, err := v.byInstance(ctx, in.instance)
 		if err != nil {
 			return in.receipt(), err
 		}
-		return v.same(ctx, in, known)
-	case errors.Is(err, errChanged):
-		v.discard(ctx, s, permitted)
-		return in.receipt(), unavailable("patient", err)
+		return v.same(ctx, a, in, known)
+	case errors.Is(err, errUncertain): // the objects stay until the intent is looked at
+		return in.receipt(), err
 	}
-	// Whether the transaction was committed is not known: the objects stay.
+	v.discard(ctx, s, permitted)
+	if errors.Is(err, errChanged) {
+		err = unavailable("patient", err)
+	}
 	return in.receipt(), err
 }
 

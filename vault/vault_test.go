@@ -532,12 +532,16 @@ func TestEveryActIsInTheLog(t *testing.T) {
 	h.Find(t.Context(), quality, vault.Query{Level: vault.LevelStudy})     // 1: the search
 	h.Open(t.Context(), quality, vault.Ref{Study: r.Study})                // none: nothing of that name for them
 	h.Put(t.Context(), quality, vault.Upload{Body: strings.NewReader("")}) // 1: refused
-	after, err := h.AuditVerify(t.Context(), auditor)                      // 1
+	put(t, h, ct(patient(), 1))                                            // 1: present
+	other := ct(patient(), 1)
+	other[len(other)-1] ^= 1
+	h.Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(other)}) // 1: conflict
+	after, err := h.AuditVerify(t.Context(), auditor)                         // 1
 	if err != nil || !after.Intact {
 		t.Fatalf("AuditVerify = %+v, %v; want intact", after, err)
 	}
-	if got := after.Size - before.Size; got != 9 {
-		t.Errorf("%d leaves; want 9", got)
+	if got := after.Size - before.Size; got != 11 {
+		t.Errorf("%d leaves; want 11", got)
 	}
 }
 
