@@ -232,6 +232,7 @@ const readers = 4
 
 // region checks one region. A region that breaks off is a finding, not an error.
 func (c *verification) region(ctx context.Context, r storage.Region) error {
+	r.Data, r.Keys = persistent{r.Data}, persistent{r.Keys}
 	read := make(chan catalog.Expected)
 	var wg sync.WaitGroup
 	errs := make([]error, readers)

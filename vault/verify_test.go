@@ -17,6 +17,7 @@ import (
 
 	"medvault/imaging/imagingtest"
 	"medvault/storage"
+	"medvault/storage/storetest"
 	"medvault/vault"
 	"medvault/vault/record"
 	"medvault/vault/vaulttest"
@@ -250,5 +251,37 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 		if want := int64(3 * (1 + 5)); done != want || total != want || report.Checked != want { // one object; two wraps of the patient and three of the house
 			t.Errorf("%s: ended at %d of %d, checked %d; want %d", level, done, total, report.Checked, want)
 		}
+	}
+}
+
+func TestVerifyTriesAgainBeforeItAccuses(t *testing.T) {
+	faulty := make(map[string]*storetest.Faulty)
+	h := vaulttest.New(t, vaulttest.Options{Store: func(region, bucket string, s storage.Store) storage.Store {
+		faulty[region+"/"+bucket] = storetest.NewFaulty(s)
+		return faulty[region+"/"+bucket]
+	}})
+	for i := range 3 {
+		put(t, h, ct(patient(), i+1))
+	}
+	broken := errors.New("connection reset")
+	for name, fault := range map[string]storetest.Fault{
+		"listing of objects":    {Op: "list", Err: broken, Times: 2},
+		"object, in the middle": {Op: "get", After: 1000, Err: broken, Times: 2},
+		"object, before a byte": {Op: "get", Err: broken, Times: 2},
+	} {
+		faulty["cn-north/data"].Inject(fault)
+		if got := named(verify(t, h, "read").Findings); len(got) > 0 {
+			t.Errorf("%s breaks off twice: findings = %v; want none", name, got)
+		}
+	}
+	for _, op := range []string{"list", "head", "get"} {
+		faulty["cn-east/keys"].Inject(storetest.Fault{Op: op, Err: broken, Times: 2})
+		if got := named(verify(t, h, "read").Findings); len(got) > 0 {
+			t.Errorf("%s of a wrap breaks off twice: findings = %v; want none", op, got)
+		}
+	}
+	faulty["cn-south/data"].Inject(storetest.Fault{Op: "get", Key: "objects/", Err: broken})
+	if got := verify(t, h, "read").Findings; len(got) != 3 {
+		t.Errorf("objects that never can be read: findings = %+v; want all three", got)
 	}
 }
