@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,35 +15,96 @@ import (
 	"medvault/vault/record"
 )
 
-// intent says that this gateway is placing an object which no record names yet. It is
-// an empty file, locked for as long as the process lives: after a crash the next start
-// finds it free and takes the object away. An acknowledged object has none.
-type intent struct{ file *os.File }
+// intents says which objects this gateway is placing that no record names yet. Each is
+// one line in a file that is locked for as long as the process lives: after a crash the
+// next start, with the same spool, finds the lock free and takes the object away. The
+// files are kept and used again.
+type intents struct {
+	dir string
 
-// intend is called before the first region is written to.
-func (v *Vault) intend(key string) (*intent, error) {
-	name := filepath.Join(v.intents, strings.ReplaceAll(key, "/", "."))
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	mu   sync.Mutex
+	free []*os.File // locked by this process, empty
+}
+
+// intent is the line about one object.
+type intent struct {
+	of   *intents
+	file *os.File
+}
+
+// newIntents opens the folder of intents in a spool.
+func newIntents(spool string) (*intents, error) {
+	dir := filepath.Join(spool, "unfinished")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("intents: %w", err)
+	}
+	return &intents{dir: dir}, nil
+}
+
+// begin is called before the first region is written to.
+func (i *intents) begin(key string) (*intent, error) {
+	f, err := i.take()
 	if err != nil {
 		return nil, fmt.Errorf("intent: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("intent: %w", err), f.Close(), os.Remove(name))
+	if _, err := f.WriteAt([]byte(key), 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("intent: %w", err), f.Close())
 	}
-	return &intent{f}, nil
+	return &intent{i, f}, nil
 }
+
+func (i *intents) take() (*os.File, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if n := len(i.free); n > 0 {
+		f := i.free[n-1]
+		i.free = i.free[:n-1]
+		return f, nil
+	}
+	for {
+		f, err := os.CreateTemp(i.dir, "intent-")
+		if err != nil {
+			return nil, err
+		}
+		// Until it is locked another gateway's recover may take it for a leftover, and
+		// being empty remove it.
+		if lock(f) == nil && stillThere(f) {
+			return f, nil
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func stillThere(f *os.File) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(f.Name())
+	return err == nil && os.SameFile(mine, there)
+}
+
+func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 // settle ends an intent: the object has its record, or is gone from every region.
 func (i *intent) settle() error {
 	if i == nil || i.file == nil {
 		return nil
 	}
-	err := errors.Join(os.Remove(i.file.Name()), i.file.Close())
+	f := i.file
 	i.file = nil
-	return err
+	if err := f.Truncate(0); err != nil {
+		return errors.Join(fmt.Errorf("intent: %w", err), f.Close())
+	}
+	i.of.mu.Lock()
+	defer i.of.mu.Unlock()
+	i.of.free = append(i.of.free, f)
+	return nil
 }
 
-// leave ends an intent whose outcome is not known; the next start looks.
+// leave ends an intent whose outcome is not known; recover looks at it.
 func (i *intent) leave() error {
 	if i == nil || i.file == nil {
 		return nil
@@ -52,55 +114,93 @@ func (i *intent) leave() error {
 	return err
 }
 
-// recoverTime bounds how long a start waits for regions that are down; their
-// leftovers are looked at again by tidy.
+// close gives the files back. What is free is removed, so that a spool at rest is empty.
+func (i *intents) close() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var errs []error
+	for _, f := range i.free {
+		errs = append(errs, os.Remove(f.Name()), f.Close())
+	}
+	i.free = nil
+	return errors.Join(errs...)
+}
+
+// recoverTime bounds how long one object may take to be looked at; those of regions
+// that are down are looked at again by tidy.
 const recoverTime = 5 * time.Second
 
 // recover takes away what crashed gateways of this spool left unrecorded in regions.
 func (v *Vault) recover(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, recoverTime)
-	defer cancel()
-	entries, err := os.ReadDir(v.intents)
+	entries, err := os.ReadDir(v.intents.dir)
 	if err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
 	for _, e := range entries {
-		f, err := os.OpenFile(filepath.Join(v.intents, e.Name()), os.O_RDWR, 0)
+		f, err := os.OpenFile(filepath.Join(v.intents.dir, e.Name()), os.O_RDWR, 0)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // settled meanwhile
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("recover: %w", err)
 		}
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		if lock(f) != nil {
 			f.Close()
 			continue // its gateway lives
 		}
-		if err := v.unwind(ctx, &intent{f}, strings.ReplaceAll(e.Name(), ".", "/")); err != nil {
-			v.cfg.Log.Warn("unfinished object left", "object", e.Name(), "err", err)
+		if err := v.unwind(ctx, f); err != nil {
+			v.cfg.Log.Warn("unfinished object left", "err", err)
 		}
+		f.Close()
 	}
 	return nil
 }
 
-// unwind removes the object of an intent unless a record names it after all.
-func (v *Vault) unwind(ctx context.Context, i *intent, key string) error {
+// unwind removes the object that an intent names, unless a record names it after all,
+// and then the intent.
+func (v *Vault) unwind(ctx context.Context, f *os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	line, err := os.ReadFile(f.Name())
+	if err != nil {
+		return err
+	}
+	if len(line) == 0 {
+		return os.Remove(f.Name())
+	}
+	key := string(line)
 	id, err := record.ParseObjectID(key[strings.LastIndexByte(key, '/')+1:])
 	if err != nil {
-		return errors.Join(err, i.leave())
+		return fmt.Errorf("intent: %w", err)
 	}
-	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		_, err := tx.Object(ctx, id)
-		return err
-	})
-	if err == nil {
-		return i.settle()
-	}
-	if errors.Is(err, catalog.ErrNotFound) {
-		err = v.cfg.Regions.Delete(ctx, key)
-	}
+	recorded, err := v.recorded(ctx, id)
 	if err != nil {
-		return errors.Join(err, i.leave())
+		return err
 	}
-	return i.settle()
+	if !recorded {
+		if err := v.cfg.Regions.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return os.Remove(f.Name())
+}
+
+// recorded says whether a record names an object. It asks by trying to write one: where
+// the commit of a crashed gateway is still on its way, that waits for it.
+func (v *Vault) recorded(ctx context.Context, id record.ObjectID) (yes bool, err error) {
+	undo := errors.New("only asking")
+	probe := catalog.Object{ID: id, Class: catalog.ClassRecords, Patient: "probe", Seal: "probe", Kind: record.KindRecord, Created: v.cfg.Now()}
+	err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		if err := tx.InsertRecord(ctx, probe, "probe"); err != nil {
+			return err
+		}
+		return undo
+	})
+	switch {
+	case errors.Is(err, undo):
+		return false, nil
+	case errors.Is(err, catalog.ErrExist):
+		return true, nil
+	}
+	return false, err
 }

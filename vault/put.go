@@ -180,7 +180,7 @@ func (v *Vault) fingerprint(in *incoming) string {
 // it together with its patient's wraps, read back. Fewer than the quorum:
 // ErrUnavailable, and what was written is taken away again.
 func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted []string) (placed []string, err error) {
-	if s.intent, err = v.intend(s.key()); err != nil {
+	if s.intent, err = v.intents.begin(s.key()); err != nil {
 		return nil, err
 	}
 	placed, err = v.cfg.Regions.Put(ctx, s.key(), s.spool.body(), replica.Placement{

@@ -163,11 +163,10 @@ func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) e
 	if err != nil {
 		return fmt.Errorf("restore check: %w", err)
 	}
-	original := restore(ctx, &object{footer: footer, header: s.header, log: v.cfg.Log,
+	object := &object{footer: footer, header: s.header, log: v.cfg.Log,
 		keys: envelope.Keys{Content: k.Content, Identity: k.Identity},
-		from: func() source { return spooled{body} }})
-	defer original.Close()
-	if _, err := io.Copy(io.Discard, original); err != nil {
+		from: func() source { return spooled{body} }}
+	if err := restoreTo(ctx, io.Discard, object); err != nil {
 		return fmt.Errorf("restore check: %w", err)
 	}
 	return nil

@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -56,7 +54,7 @@ type Config struct {
 type Vault struct {
 	cfg     Config
 	id      string
-	intents string // folder of intents, in the spool
+	intents *intents
 	tokens  *token.Tokens
 	log     *audit.Sequencer
 	logKey  note.Verifier
@@ -97,9 +95,9 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 		cfg.Now = time.Now
 	}
 	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
-	v.intents = filepath.Join(cfg.Spool, "unfinished")
-	if err := os.MkdirAll(v.intents, 0o700); err != nil {
-		return nil, fmt.Errorf("vault: spool: %w", err)
+	var err error
+	if v.intents, err = newIntents(cfg.Spool); err != nil {
+		return nil, err
 	}
 	house, err := v.loadHouse(ctx)
 	if err != nil {
@@ -134,7 +132,8 @@ func majority(permitted int) int { return min(permitted, max(2, permitted/2+1)) 
 // Run keeps the vault's promises until ctx ends: it appends pending leaves to the
 // log and makes the copies that uploads left to be made. It returns after its
 // workers have.
-func (v *Vault) Run(ctx context.Context) error {
+func (v *Vault) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, v.intents.close()) }()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, stop := context.WithCancel(ctx)

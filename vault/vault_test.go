@@ -222,6 +222,7 @@ func TestRefusedUploadsLeaveNothing(t *testing.T) {
 			t.Errorf("%s holds %d objects; want none", region, n)
 		}
 	}
+	h.Stop()
 	if left := files(t, filepath.Join(h.Dir, "spool")); len(left) > 0 { // no spool, no intent
 		t.Errorf("the spool holds %v; want nothing", left)
 	}
@@ -700,5 +701,29 @@ func TestALargeHeaderIsFoundByItsFooter(t *testing.T) {
 	}
 	if f := verify(t, h, "read").Findings; len(f) > 0 {
 		t.Errorf("findings = %+v; want none: the catalog keeps the end of the object", f)
+	}
+}
+
+// A gateway that dies between its commit and settling the intent has stored the
+// document: recovery must not take it away.
+func TestAnIntentOfACommittedObjectOnlyEnds(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	doc := ct(patient(), 1)
+	r := put(t, h, doc)
+	treat(t, h, r.Patient)
+	h.Stop()
+	left := filepath.Join(h.Dir, "spool", "unfinished", "intent-left")
+	if err := os.WriteFile(left, []byte(r.ID.Key("objects")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := vaulttest.New(t, vaulttest.Options{Dir: h.Dir})
+	if got := read(t, open(t, again, clinician, vault.Ref{Document: r.ID})[0]); !bytes.Equal(got, doc) {
+		t.Error("the document did not come back")
+	}
+	if f := verify(t, again, "read").Findings; len(f) > 0 {
+		t.Errorf("findings = %+v; want none", f)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the intent is still there: %v", err)
 	}
 }
