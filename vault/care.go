@@ -154,7 +154,7 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 	case err == nil:
 		v.settle(s)
 	case !errors.Is(err, errUncertain): // otherwise the objects stay until the intent is looked at
-		v.discard(ctx, s, permitted)
+		v.discard(ctx, s)
 	}
 	return err
 }

@@ -249,13 +249,15 @@ func (v *Vault) deidentifiedKey(s *catalog.Search, key string, values []string) 
 	if key != "PatientID" && key != "PatientName" {
 		return nil, false, record.Refuse(record.ErrInvalid, "unsupported-key", key+" cannot be searched in the de-identified view")
 	}
-	s.Patients = nil
+	var named []record.PatientToken
 	for _, value := range values {
-		if p, err := record.ParsePatientToken(value); err == nil {
-			s.Patients = append(s.Patients, p)
+		p, err := record.ParsePatientToken(value)
+		if err == nil && (s.Patients == nil || slices.Contains(s.Patients, p)) { // both keys must match
+			named = append(named, p)
 		}
 	}
-	return nil, len(s.Patients) == 0, nil
+	s.Patients = named
+	return nil, len(named) == 0, nil
 }
 
 // identifiedKey turns a key into groups of terms, of each of which one must match.

@@ -32,11 +32,11 @@ type act struct {
 // Unless the error is errUncertain, nothing was done.
 func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d access.Decision, leaf *audit.Leaf) error) (access.Decision, error) {
 	var d access.Decision
-	var committing bool
+	var began, committing bool
 	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
-		committing = false
+		began, committing = true, false
 		if d, err = v.decide(ctx, tx, a); err != nil {
-			return err
+			return unavailable("catalog", err)
 		}
 		leaf := v.leaf(a, d)
 		if d.Allow && do != nil {
@@ -44,14 +44,19 @@ func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d ac
 				return err
 			}
 		}
-		err = appendLeaf(ctx, tx, leaf)
-		committing = err == nil
-		return err
+		if err := appendLeaf(ctx, tx, leaf); err != nil {
+			return unavailable("log", err)
+		}
+		committing = true
+		return nil
 	})
-	if err != nil && committing {
-		err = fmt.Errorf("%w: %w", errUncertain, err)
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case committing:
+		return access.Decision{}, fmt.Errorf("%w: %w", errUncertain, unavailable("catalog", err))
+	case !began:
+		return access.Decision{}, unavailable("catalog", err)
+	default:
 		return access.Decision{}, err
 	}
 	return d, refusal(a, d)

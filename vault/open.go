@@ -61,8 +61,8 @@ type lookedUp struct {
 	docs     []catalog.Document // that may be read
 	view     record.View
 	patients map[record.PatientToken]catalog.Patient
-	withheld int  // that may be known of, not read: their de-identified view is held
-	refused  *act // one that was there and refused
+	withheld int   // that may be known of, not read: their de-identified view is held
+	refused  []act // that were there and refused
 	asked    time.Time
 }
 
@@ -131,7 +131,7 @@ func (v *Vault) sift(ctx context.Context, tx *catalog.Tx, a record.Actor, d cata
 		return err
 	}
 	if !decision.Allow || original && decision.View != record.ViewOriginal {
-		found.refused = &read
+		found.refused = append(found.refused, read)
 		if decision.MayKnow {
 			found.withheld++
 		}
@@ -152,10 +152,10 @@ func readOf(a record.Actor, d catalog.Document) act {
 
 // refused writes a refusal down and says what the actor is told.
 func (v *Vault) refused(ctx context.Context, found lookedUp) error {
-	if found.refused == nil {
+	if len(found.refused) == 0 {
 		return record.ErrNotFound
 	}
-	return v.refuse(ctx, *found.refused)
+	return v.refuse(ctx, found.refused[0])
 }
 
 // writeReadLeaves commits a leaf for each document that has no live one, deciding
@@ -168,7 +168,7 @@ func (v *Vault) writeReadLeaves(ctx context.Context, a record.Actor, found looke
 			ids, byID[d.ID] = append(ids, d.ID), d
 		}
 	}
-	if len(ids) == 0 {
+	if len(ids) == 0 && len(found.refused) == 0 {
 		return nil
 	}
 	var fresh []record.ObjectID
@@ -196,7 +196,7 @@ func (v *Vault) writeReadLeaves(ctx context.Context, a record.Actor, found looke
 				return err
 			}
 		}
-		return nil
+		return v.writeWithheld(ctx, tx, a, found)
 	})
 	if err != nil {
 		return unavailable("log", err) // what cannot be audited does not happen
@@ -206,6 +206,34 @@ func (v *Vault) writeReadLeaves(ctx context.Context, a record.Actor, found looke
 		keys = append(keys, windowKey(a, found.view, id))
 	}
 	v.windows.opened(found.asked, keys)
+	return nil
+}
+
+// writeWithheld writes down what was refused beside what is read, one leaf a window.
+func (v *Vault) writeWithheld(ctx context.Context, tx *catalog.Tx, a record.Actor, found lookedUp) error {
+	refused := make(map[record.ObjectID]act)
+	ids := make([]record.ObjectID, 0, len(found.refused))
+	for _, r := range found.refused {
+		refused[r.Object], ids = r, append(ids, r.Object)
+	}
+	fresh, err := tx.ReadWindow(ctx, a.ID, string(a.Purpose), "withheld", ids, found.asked, readWindow)
+	if err != nil {
+		return err
+	}
+	for _, id := range fresh {
+		d, err := v.decide(ctx, tx, refused[id])
+		if err != nil {
+			return err
+		}
+		if d.Allow {
+			return errChanged // released between the two looks: the next request is decided anew
+		}
+		leaf := v.leaf(refused[id], d)
+		leaf.Window = readWindow
+		if err := appendLeaf(ctx, tx, leaf); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -23,40 +23,107 @@ type patientKeys struct {
 	Content, Identity keys.DEK
 }
 
-// fixKeys returns the patient's keys, making them for a new patient. Whoever comes
-// first fixes them; everyone else gets the winner's.
-func (v *Vault) fixKeys(ctx context.Context, p catalog.Patient) (patientKeys, error) {
-	k, err := v.openKeys(ctx, p)
+// sealingKeys returns the keys a document is to be sealed under. A new patient's are
+// made here and kept in memory, shared by the uploads that are under way, until fixKeys
+// records them with the first document that proves good: a refused one leaves nothing.
+// done must be called when the upload has ended.
+func (v *Vault) sealingKeys(ctx context.Context, p catalog.Patient) (k patientKeys, done func(), err error) {
+	k, err = v.openKeys(ctx, p)
 	if !errors.Is(err, errNoWraps) {
-		return k, err
+		return k, func() {}, err
 	}
-	fresh := patientKeys{Token: p.Token, Generation: p.Generation, Content: keys.NewDEK(), Identity: keys.NewDEK()}
+	return v.fresh.borrow(p), func() { v.fresh.giveBack(p.Token) }, nil
+}
+
+// fixKeys records a new patient with keys that were made for the first documents.
+// Whoever comes first fixes them. Should another gateway have been first, this upload
+// has been sealed under keys nobody will know: it has to be sent again.
+func (v *Vault) fixKeys(ctx context.Context, p catalog.Patient, k patientKeys) error {
+	fixed, err := v.openKeys(ctx, p)
+	if errors.Is(err, errNoWraps) {
+		if err := v.recordKeys(ctx, p, k); err != nil {
+			return err
+		}
+		fixed, err = v.openKeys(ctx, p)
+	}
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(fixed.Content.Bytes(), k.Content.Bytes()) || !bytes.Equal(fixed.Identity.Bytes(), k.Identity.Bytes()) {
+		return unavailable("keys", errors.New("another gateway stored this new patient's first document at the same time"))
+	}
+	return nil
+}
+
+// recordKeys wraps new keys by every home service that answers and records them, with
+// their patient.
+func (v *Vault) recordKeys(ctx context.Context, p catalog.Patient, k patientKeys) error {
 	var rows []catalog.WrapRow
 	var errs []error
 	for _, s := range v.homeServices() {
-		wrapped, err := s.Wrap(ctx, fresh.bound(s))
+		items := k.bound(s)
+		wrapped, err := s.Wrap(ctx, items)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", s.Name(), err))
 			continue
 		}
-		for i, b := range fresh.bound(s) {
+		for i, b := range items {
 			rows = append(rows, catalog.WrapRow{Binding: b.Binding, Service: s.Name(), Wrap: wrapped[i]})
 		}
 	}
 	if len(rows) == 0 {
-		return k, unavailable("keys", fmt.Errorf("wrap a new patient's keys: %w", errors.Join(errs...)))
+		return unavailable("keys", fmt.Errorf("wrap a new patient's keys: %w", errors.Join(errs...)))
 	}
-	err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		if _, _, err := tx.EnsurePatient(ctx, p); err != nil {
+			return err
+		}
 		_, _, err := tx.FixWraps(ctx, rows)
 		return err
 	})
-	if errors.Is(err, catalog.ErrChanged) { // a shard was rotated meanwhile: wrap again
-		return k, unavailable("keys", err)
+	if errors.Is(err, catalog.ErrChanged) { // a shard was rotated meanwhile
+		return unavailable("keys", err)
 	}
 	if err != nil {
-		return k, fmt.Errorf("fix a new patient's keys: %w", err)
+		return fmt.Errorf("fix a new patient's keys: %w", err)
 	}
-	return v.openKeys(ctx, p)
+	return nil
+}
+
+// freshKeys are keys of patients of whom nothing is stored yet.
+type freshKeys struct {
+	mu   sync.Mutex
+	keys map[record.PatientToken]*lentKeys
+}
+
+type lentKeys struct {
+	patientKeys
+	users int
+}
+
+func (f *freshKeys) borrow(p catalog.Patient) patientKeys {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keys == nil {
+		f.keys = make(map[record.PatientToken]*lentKeys)
+	}
+	k := f.keys[p.Token]
+	if k == nil {
+		k = &lentKeys{patientKeys: patientKeys{Token: p.Token, Generation: p.Generation, Content: keys.NewDEK(), Identity: keys.NewDEK()}}
+		f.keys[p.Token] = k
+	}
+	k.users++
+	return k.patientKeys
+}
+
+func (f *freshKeys) giveBack(p record.PatientToken) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k := f.keys[p]; k != nil {
+		if k.users--; k.users == 0 {
+			delete(f.keys, p)
+		}
+	}
 }
 
 var errNoWraps = errors.New("no wraps")
@@ -98,19 +165,24 @@ func (k patientKeys) bound(s keys.Wrapper) []keys.Bound {
 }
 
 // placeWraps makes sure that a region holds the patient's wraps under its own key
-// service, read back. Remembered, since wraps are immutable.
+// service. The first time they are read back; later it is enough that they are there,
+// since wraps are immutable.
 func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) error {
-	if v.held.has(k, region) {
-		return nil
-	}
 	r, ok := v.cfg.Regions.Region(region)
 	if !ok {
 		return fmt.Errorf("no region %s", region)
+	}
+	if v.held.has(k, region) {
+		there, err := v.stillHolds(ctx, k, r)
+		if there || err != nil {
+			return err
+		}
 	}
 	rows, err := v.wraps(ctx, string(k.Token), k.Generation)
 	if err != nil {
 		return err
 	}
+	var placed []string
 	for _, kind := range []keys.Kind{keys.Content, keys.Identity} {
 		dek := k.Content
 		if kind == keys.Identity {
@@ -123,9 +195,24 @@ func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) er
 		if err := putWrap(ctx, r, row); err != nil {
 			return err
 		}
+		placed = append(placed, row.Wrap.Key(row.Binding))
 	}
-	v.held.add(k, region)
+	v.held.add(k, region, placed)
 	return nil
+}
+
+// stillHolds says whether the region has both wraps that were placed there.
+func (v *Vault) stillHolds(ctx context.Context, k patientKeys, r storage.Region) (bool, error) {
+	for _, key := range v.held.keys(k, r.Name) {
+		_, err := r.Keys.Head(ctx, key)
+		if errors.Is(err, storage.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("look for wrap: %w", err)
+		}
+	}
+	return true, nil
 }
 
 // rowFor returns the wrap by service, making and recording it when it was not there
@@ -281,10 +368,10 @@ func (c *dekCache) put(k patientKeys) {
 	c.keys[k.Token] = cachedKeys{k, now.Add(dekTTL)}
 }
 
-// placedWraps remembers which regions were seen to hold which patient's wraps.
+// placedWraps remembers which wraps of which patient a region was seen to hold.
 type placedWraps struct {
 	mu   sync.Mutex
-	seen map[placedWrap]bool
+	seen map[placedWrap][]string // keys of the wraps
 }
 
 type placedWrap struct {
@@ -293,17 +380,19 @@ type placedWrap struct {
 	region     string
 }
 
-func (h *placedWraps) has(k patientKeys, region string) bool {
+func (h *placedWraps) has(k patientKeys, region string) bool { return len(h.keys(k, region)) > 0 }
+
+func (h *placedWraps) keys(k patientKeys, region string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.seen[placedWrap{k.Token, k.Generation, region}]
 }
 
-func (h *placedWraps) add(k patientKeys, region string) {
+func (h *placedWraps) add(k patientKeys, region string, keys []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.seen == nil || len(h.seen) > 100_000 {
-		h.seen = make(map[placedWrap]bool)
+		h.seen = make(map[placedWrap][]string)
 	}
-	h.seen[placedWrap{k.Token, k.Generation, region}] = true
+	h.seen[placedWrap{k.Token, k.Generation, region}] = keys
 }

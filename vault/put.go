@@ -54,16 +54,20 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 	if done, r, err := v.stored(ctx, a, in); done {
 		return v.acknowledge(ctx, r, err)
 	}
-	keys, err := v.fixKeys(ctx, patient)
+	keys, done, err := v.sealingKeys(ctx, patient)
 	if err != nil {
 		return in.receipt(), err
 	}
+	defer done()
 	sealed, err := v.seal(in, keys)
 	if err != nil {
 		return in.receipt(), err
 	}
 	defer sealed.close()
 	if err := v.proveRestorable(ctx, sealed, keys); err != nil {
+		return in.receipt(), err
+	}
+	if err := v.fixKeys(ctx, patient, keys); err != nil {
 		return in.receipt(), err
 	}
 	permitted := v.permitted(patient)
@@ -95,7 +99,7 @@ func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 }
 
 // admit asks the guard about this patient. A patient seen for the first time gets a
-// row; keys come later, with the first bytes to seal.
+// row and keys with the first document that proves good.
 func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, err error) {
 	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient}
 	var d access.Decision
@@ -109,13 +113,9 @@ func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p cata
 	if err == nil && !d.Allow {
 		return p, v.refuse(ctx, store)
 	}
-	if !errors.Is(err, catalog.ErrNotFound) {
-		return p, err
+	if errors.Is(err, catalog.ErrNotFound) {
+		return catalog.Patient{Token: in.patient, Generation: 1, State: catalog.Active, Country: v.cfg.Home, Created: v.cfg.Now()}, nil
 	}
-	err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
-		p, _, err = tx.EnsurePatient(ctx, catalog.Patient{Token: in.patient, Generation: 1, State: "active", Country: v.cfg.Home, Created: v.cfg.Now()})
-		return err
-	})
 	return p, err
 }
 
@@ -150,7 +150,10 @@ func (v *Vault) byInstance(ctx context.Context, mapped string) (d catalog.Docume
 // same compares an upload that was read to its end with a stored document, and writes
 // down what came of it.
 func (v *Vault) same(ctx context.Context, a record.Actor, in *incoming, known catalog.Document) (Receipt, error) {
-	r, again := in.receipt(), act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: known.ID}
+	r, again := in.receipt(), act{Actor: a, Action: record.ActionStore, Patient: in.patient}
+	if known.Patient == in.patient {
+		again.Object = known.ID
+	}
 	var err error
 	if known.Patient != in.patient || known.Fingerprint != v.fingerprint(in) {
 		err = record.Refuse(record.ErrConflict, "instance-exists", "another document is stored under this SOP Instance UID: give a changed document a new one")
@@ -158,7 +161,7 @@ func (v *Vault) same(ctx context.Context, a record.Actor, in *incoming, known ca
 		err = v.sameLabels(ctx, in, known)
 	}
 	var conflict *record.Refusal
-	if errors.As(err, &conflict) {
+	if errors.As(err, &conflict) && conflict.Kind == record.ErrConflict {
 		return r, v.turnDown(ctx, again, conflict)
 	}
 	if err == nil {
@@ -189,7 +192,7 @@ func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted [
 		Ready:   func(ctx context.Context, region string) error { return v.placeWraps(ctx, k, region) },
 	})
 	if err != nil {
-		v.discard(ctx, s, permitted)
+		v.discard(ctx, s)
 		return nil, unavailable("quorum", err)
 	}
 	return placed, nil
@@ -207,17 +210,11 @@ func (v *Vault) permitted(p catalog.Patient) (names []string) {
 
 // discard removes an object that no record names. What it cannot remove now is left
 // to the next start.
-func (v *Vault) discard(ctx context.Context, s *sealed, regions []string) {
-	var errs []error
-	for _, name := range regions {
-		if r, ok := v.cfg.Regions.Region(name); ok {
-			if err := r.Data.Delete(context.WithoutCancel(ctx), s.key()); err != nil {
-				errs = append(errs, fmt.Errorf("region %s: %w", name, err))
-			}
-		}
-	}
-	if len(errs) > 0 {
-		v.cfg.Log.Warn("unfinished object left", "object", s.id, "err", errors.Join(errs...))
+func (v *Vault) discard(ctx context.Context, s *sealed) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recoverTime)
+	defer cancel()
+	if err := v.cfg.Regions.Delete(ctx, s.key()); err != nil {
+		v.cfg.Log.Warn("unfinished object left", "object", s.id, "err", err)
 		return
 	}
 	v.settle(s)
@@ -235,7 +232,7 @@ func (v *Vault) settle(s *sealed) {
 func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p catalog.Patient, s *sealed, permitted, placed []string) (Receipt, error) {
 	doc, err := v.document(a, in, s)
 	if err != nil {
-		v.discard(ctx, s, permitted)
+		v.discard(ctx, s)
 		return in.receipt(), err
 	}
 	var twin catalog.Document
@@ -266,10 +263,10 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		r.ID, r.Regions = s.id, placed
 		return r, nil
 	case errors.Is(err, errTwin): // the same bytes came in twice at once
-		v.discard(ctx, s, permitted)
+		v.discard(ctx, s)
 		return v.same(ctx, a, in, twin)
 	case errors.Is(err, catalog.ErrExist): // other bytes under the same UID came in at once
-		v.discard(ctx, s, permitted)
+		v.discard(ctx, s)
 		known, err := v.byInstance(ctx, in.instance)
 		if err != nil {
 			return in.receipt(), err
@@ -278,7 +275,7 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 	case errors.Is(err, errUncertain): // the objects stay until the intent is looked at
 		return in.receipt(), err
 	}
-	v.discard(ctx, s, permitted)
+	v.discard(ctx, s)
 	if errors.Is(err, errChanged) {
 		err = unavailable("patient", err)
 	}

@@ -62,7 +62,7 @@ type Rotation struct {
 // trimmed. A region that is down keeps its old wraps, counted as pending; rotating
 // again moves them.
 func (v *Vault) RotateKeys(ctx context.Context, a record.Actor) ([]Rotation, error) {
-	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionKeys}, nil); err != nil {
+	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionKeys, Origin: "key-rotation"}, nil); err != nil {
 		return nil, err
 	}
 	var done []Rotation

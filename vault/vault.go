@@ -59,6 +59,7 @@ type Vault struct {
 	log     *audit.Sequencer
 	logKey  note.Verifier
 	deks    *dekCache
+	fresh   freshKeys
 	windows *windows
 	spools  *spools
 	held    *placedWraps

@@ -223,6 +223,17 @@ func TestRefusedUploadsLeaveNothing(t *testing.T) {
 		}
 	}
 	h.Stop()
+	db, err := sql.Open("sqlite", filepath.Join(h.Dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, query := range []string{"SELECT count(*) FROM patients", "SELECT count(*) FROM wraps WHERE kind <> 'house'", "SELECT count(*) FROM objects"} {
+		var n int
+		if err := db.QueryRow(query).Scan(&n); err != nil || n != 0 {
+			t.Errorf("%s = %d, %v; want 0", query, n, err)
+		}
+	}
 	if left := files(t, filepath.Join(h.Dir, "spool")); len(left) > 0 { // no spool, no intent
 		t.Errorf("the spool holds %v; want nothing", left)
 	}
@@ -726,4 +737,54 @@ func TestAnIntentOfACommittedObjectOnlyEnds(t *testing.T) {
 	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the intent is still there: %v", err)
 	}
+}
+
+func TestWhatIsWithheldIsInTheLog(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	auditor := vaulttest.Actor(record.RoleAuditor)
+	put(t, h, ct(patient(), 1))
+	put(t, h, imagingtest.CT(patient(), imagingtest.Options{Study: 1, Series: 1, Instance: 2, BurnedIn: "YES", Rows: 32, Columns: 32}))
+	page, err := h.Find(t.Context(), quality, vault.Query{Level: vault.LevelStudy})
+	if err != nil || len(page.Matches) != 1 {
+		t.Fatalf("Find = %d, %v; want 1", len(page.Matches), err)
+	}
+	before, err := h.AuditVerify(t.Context(), auditor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		opened, err := h.Open(t.Context(), quality, vault.Ref{Study: page.Matches[0].Study})
+		if err != nil || len(opened.Documents) != 1 || opened.Withheld != 1 {
+			t.Fatalf("Open = %+v, %v; want one read and one withheld", opened, err)
+		}
+	}
+	after, err := h.AuditVerify(t.Context(), auditor)
+	if err != nil || after.Size-before.Size != 3 { // the read, the refusal, and this look itself
+		t.Errorf("%d leaves, %v; want 3", after.Size-before.Size, err)
+	}
+}
+
+func TestBothTokensOfASearchMustMatch(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	r := put(t, h, ct(patient(), 1))
+	other := "p" + strings.Repeat("a", 26)
+	for name, want := range map[string]int{string(r.Patient): 1, other: 0} {
+		page, err := h.Find(t.Context(), quality, vault.Query{Level: vault.LevelStudy, Match: map[string][]string{"PatientID": {name}, "PatientName": {string(r.Patient)}}})
+		if err != nil || len(page.Matches) != want {
+			t.Errorf("Find = %d studies, %v; want %d", len(page.Matches), err, want)
+		}
+	}
+}
+
+// A region counts only while it holds the wraps, whatever was seen there before.
+func TestALostWrapIsPutBackByTheNextUpload(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	put(t, h, ct(patient(), 1))
+	for _, wrap := range files(t, filepath.Join(h.Dir, "regions", "cn-north", "wraps")) {
+		if err := os.Remove(wrap); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, h, ct(patient(), 2))
+	eventually(t, "cn-north holds the wraps again", func() bool { return len(verify(t, h, "read").Findings) == 0 })
 }

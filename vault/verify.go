@@ -527,9 +527,8 @@ func (c *verification) serviceWraps(ctx context.Context, service string) iter.Se
 	}
 }
 
-// needsWrap says whether the region holds anything that the wrap opens. Keys are
-// fixed before the first document is sealed, so a refused upload leaves wraps that
-// no region was ever given.
+// needsWrap says whether the region holds anything that the wrap opens. An upload
+// that found no quorum leaves wraps that no region was ever given.
 func (c *verification) needsWrap(ctx context.Context, region string, row catalog.WrapRow) (needed bool, err error) {
 	if row.Kind == keys.House {
 		return true, nil

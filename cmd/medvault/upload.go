@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -196,7 +198,7 @@ func (u *uploader) one(ctx context.Context, f foundFile) error {
 		u.out.present(f.path, nil)
 		return nil
 	}
-	stored, err := u.send(ctx, f.path)
+	stored, err := u.sendAgain(ctx, f.path)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -212,6 +214,22 @@ func (u *uploader) one(ctx context.Context, f foundFile) error {
 		u.out.stored(f.path, stored)
 	}
 	return nil
+}
+
+// sendAgain sends a file, a few times when the vault asks to try again later.
+func (u *uploader) sendAgain(ctx context.Context, path string) (stored client.Stored, err error) {
+	for wait := time.Second; ; wait *= 2 {
+		stored, err = u.send(ctx, path)
+		var answer *client.Error
+		if !errors.As(err, &answer) || answer.Status != http.StatusServiceUnavailable || wait > 4*time.Second {
+			return stored, err
+		}
+		select {
+		case <-ctx.Done():
+			return stored, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 }
 
 func (u *uploader) send(ctx context.Context, path string) (client.Stored, error) {

@@ -135,12 +135,12 @@ func (s *Store) fill(ctx context.Context, f *os.File, body storage.Body) error {
 func (s *Store) place(key string, put func(path string) error) error {
 	path := s.path(key)
 	folder := filepath.Dir(path)
-	if err := s.settle(folder); err != nil {
-		return err
+	err := s.settle(folder)
+	if err == nil {
+		err = put(path)
 	}
-	err := put(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// Somebody removed the folder behind our back.
+		// Somebody removed a folder behind our back, or changed the whole disk.
 		s.settled.Clear()
 		if err := s.settle(folder); err != nil {
 			return err
