@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"medvault/imaging/imagingtest"
 	"medvault/storage"
 	"medvault/storage/storetest"
 	"medvault/vault"
