@@ -68,12 +68,12 @@ func verifyForeign(t *testing.T, split bool) {
 	}
 	later := strings.Replace(wraps[0], "/2/", "/3/", 1)
 	unknown := strings.TrimSuffix(wraps[0], "1") + "2" // another generation
-	for _, key := range []string{"log/checkpoint", "tombstones/aa/x", "probe/0", "quarantine/objects/aa/x.1"} {
+	for _, key := range []string{"probe/0", "quarantine/objects/aa/x.1"} {
 		plant(t, h, "cn-north", key)
 	}
 	planted := map[string][]string{
-		"cn-north": {"stuff/y", "stuff/" + id, "records/" + id[:2] + "/" + id, "objects/zz/" + id, "objects.old"},
-		"sg-1":     {"evil/x", "log"},
+		"cn-north": {"log/checkpoint", "tombstones/aa/x", "stuff/y", "stuff/" + id, "records/" + id[:2] + "/" + id, "objects/zz/" + id, "objects.old"},
+		"sg-1":     {"evil/x", "log/tile/0"},
 	}
 	planted[keysOf("cn-north")] = append(planted[keysOf("cn-north")], "wraps/content/00/9/junk", "wraps/content/00/01/junk.1", later, unknown, "house/house-other/1/1", "house/house-token/3/1", "house/x")
 	planted[keysOf("sg-1")] = append(planted[keysOf("sg-1")], "wraps/content/00/1/x.1")
