@@ -121,14 +121,15 @@ func unquote(s string) (string, bool) {
 	return "", false
 }
 
-// token says whether s is a token of RFC 9110 5.6.2.
+// token says whether s is a token of RFC 9110 5.6.2, or of RFC 2045 5.1, which allows
+// braces too.
 func token(s string) bool {
 	if s == "" {
 		return false
 	}
 	for _, c := range []byte(s) {
 		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~{}", c) < 0 {
 			return false
 		}
 	}
