@@ -178,19 +178,6 @@ func TestUploadListsWhatIsNotStored(t *testing.T) {
 	}
 }
 
-// A journal speaks for one vault only: another one at the same address has nothing.
-func TestAnotherVaultIsSentEverything(t *testing.T) {
-	patient := imagingtest.NewPatient(3)
-	dir := writeStudy(t, patient, 1)
-	for range 2 {
-		dev := newDev(t) // the second has other tokens
-		got := asked[uploadResult](t, exitClean, "upload", "--dev", dev, "--patient", patient.ID, dir)
-		if got.Stored != 2 {
-			t.Errorf("upload to a new vault stored %d; want 2", got.Stored)
-		}
-	}
-}
-
 func TestFetchNeverOverwrites(t *testing.T) {
 	dev := newDev(t)
 	patient := imagingtest.NewPatient(4)

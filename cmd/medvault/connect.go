@@ -43,10 +43,6 @@ func (c *connection) addFlags(cmd *cobra.Command, role record.Role) {
 	f.StringVar(&c.profile, "tls", string(transport.AES256), "TLS profile of the vault: aes256 or modern")
 }
 
-// place names the vault and, as far as that can be told, whose data it keeps: two
-// vaults that take turns at one address have different places.
-func (c connection) place() string { return c.url + " " + tokenAuthority(c.token) }
-
 // open makes the client, without sending anything.
 func (c *connection) open() (*client.Client, error) {
 	if err := c.settle(); err != nil {

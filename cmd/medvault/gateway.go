@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,6 +20,9 @@ import (
 // accepted, lets the workers return and closes the parts. ready is called once the
 // listener answers.
 func (h *house) gateway(ctx context.Context, cfg *Config, auth identity.Authenticator, log *slog.Logger, ready func() error) (err error) {
+	// Little of what an upload needs lives long: collecting less often saves a tenth of
+	// its CPU for some tens of megabytes.
+	debug.SetGCPercent(400)
 	defer func() { err = errors.Join(err, h.close()) }()
 	server, listener, err := h.listen(cfg, auth, log)
 	if err != nil {

@@ -4,14 +4,11 @@ import (
 	"bufio"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 )
@@ -41,8 +38,9 @@ type journalEntry struct {
 	modified time.Time
 }
 
-// openJournal opens the journal of the vault at place; forget leaves out what it says.
-func openJournal(place string, forget bool) (*journal, error) {
+// openJournal opens the journal of the vault of that identity; forget leaves out what
+// it says.
+func openJournal(vault string, forget bool) (*journal, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil { // no home: a service account, say
 		return &journal{done: map[string]bool{}}, nil
@@ -51,7 +49,7 @@ func openJournal(place string, forget bool) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("upload journal: %w", err)
 	}
-	name := sha256.Sum256([]byte(place))
+	name := sha256.Sum256([]byte(vault))
 	path := filepath.Join(dir, hex.EncodeToString(name[:16]))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -121,20 +119,4 @@ func (j *journal) close() {
 	if j.file != nil {
 		j.file.Close()
 	}
-}
-
-// tokenAuthority tells vaults apart that use one address after each other: a JWT
-// names its issuer, and any other token is known to one vault only.
-func tokenAuthority(token string) string {
-	if parts := strings.Split(token, "."); len(parts) == 3 {
-		var claims struct {
-			Issuer string `json:"iss"`
-		}
-		payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-		if err == nil && json.Unmarshal(payload, &claims) == nil && claims.Issuer != "" {
-			return claims.Issuer
-		}
-	}
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:])
 }

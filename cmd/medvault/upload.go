@@ -93,7 +93,7 @@ func (a *app) upload(ctx context.Context, at *connection, paths []string, o uplo
 	if err != nil {
 		return err
 	}
-	done, err := openJournal(at.place()+" "+id, o.noResume)
+	done, err := openJournal(id, o.noResume)
 	if err != nil {
 		return err
 	}
