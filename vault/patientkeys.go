@@ -32,7 +32,15 @@ func (v *Vault) sealingKeys(ctx context.Context, p catalog.Patient) (k patientKe
 	if !errors.Is(err, errNoWraps) {
 		return k, func() {}, err
 	}
-	return v.fresh.borrow(p), func() { v.fresh.giveBack(p.Token) }, nil
+	lent := v.fresh.borrow(p)
+	done = func() { v.fresh.giveBack(p.Token) }
+	// The keys may have been fixed, and forgotten here, since the first look. From now on
+	// whoever fixes them in this process holds the same ones.
+	if k, err = v.openKeys(ctx, p); errors.Is(err, errNoWraps) {
+		return lent, done, nil
+	}
+	done()
+	return k, func() {}, err
 }
 
 // fixKeys records a new patient with keys that were made for the first documents.

@@ -175,24 +175,28 @@ func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) e
 // sealRecord seals a record about a patient: a small JSON under the content key.
 func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, value any) (*sealed, error) {
 	s := &sealed{id: id, class: "records", spool: v.spools.open(), keys: k}
+	if err := sealRecordInto(s, value); err != nil {
+		return nil, errors.Join(fmt.Errorf("seal record: %w", err), s.spool.Close())
+	}
+	return s, nil
+}
+
+func sealRecordInto(s *sealed, value any) error {
 	raw, err := s.id.Bytes()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	sealer, err := envelope.NewSealer(s.spool, envelope.Header{
-		Object: raw, Patient: string(k.Token), Generation: k.Generation, Kind: uint8(record.KindRecord),
-	}, envelope.Keys{Content: k.Content, Identity: k.Identity})
+		Object: raw, Patient: string(s.keys.Token), Generation: s.keys.Generation, Kind: uint8(record.KindRecord),
+	}, envelope.Keys{Content: s.keys.Content, Identity: s.keys.Identity})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.header = sealer.Header()
 	if err := sealJSON(sealer, envelope.Content, value); err != nil {
-		return nil, err
+		return err
 	}
-	if err := sealer.Close(); err != nil {
-		return nil, fmt.Errorf("seal record: %w", err)
-	}
-	return s, nil
+	return sealer.Close()
 }
 
 // row is the catalog's row for something sealed.

@@ -788,3 +788,24 @@ func TestALostWrapIsPutBackByTheNextUpload(t *testing.T) {
 	put(t, h, ct(patient(), 2))
 	eventually(t, "cn-north holds the wraps again", func() bool { return len(verify(t, h, "read").Findings) == 0 })
 }
+
+// The first documents of a new patient come at once: they share the keys that the
+// first of them fixes.
+func TestManyFirstDocumentsOfAPatientAtOnce(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	results := make(chan error)
+	for i := range 8 {
+		go func() {
+			_, err := h.Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(ct(patient(), i+1))})
+			results <- err
+		}()
+	}
+	for range 8 {
+		if err := <-results; err != nil {
+			t.Errorf("Put = %v", err)
+		}
+	}
+	if f := verify(t, h, "read").Findings; len(f) > 0 {
+		t.Errorf("findings = %+v; want none", f)
+	}
+}
