@@ -65,11 +65,44 @@ type Pseudonyms struct {
 // after the input has ended.
 type Original func() (size int64, sum [32]byte)
 
+// Release is what a person decided who looked at a withheld document.
+type Release struct {
+	Masks  []Mask   // painted over the pixels of the content; the original keeps what lies under them
+	Accept []string // codes of Scrubbed.Held that the person has looked into and found harmless
+}
+
+// Mask is a rectangle of pixels that is painted black.
+type Mask struct {
+	Frame         int `json:"frame,omitempty"` // from 1; 0 for every frame
+	X, Y          int // of the upper left corner; from 0
+	Width, Height int // at least 1
+}
+
+// Rules names what a Scrubber works by, so that it can be told later which documents
+// would come out differently today.
+type Rules struct {
+	Edition string   `json:"edition,omitempty"` // of the standard's tables: "PS3.15 2026d"
+	Profile string   `json:"profile,omitempty"` // name of the set of options in the deployment's configuration
+	Options []string `json:"options,omitempty"` // the set, by the names of profile.Options
+	Digest  string   `json:"digest"`            // hex SHA-256 over every table, list and vocabulary, the options and the version of the code that applies them
+}
+
+// Report says how identity was taken out of one document. It holds no value of it.
+type Report struct {
+	Rules    Rules          `json:"rules"`
+	Actions  map[string]int `json:"actions,omitempty"`  // how many elements met which action: keep, remove, empty, dummy, uid, shift, clean, token
+	Residual string         `json:"residual,omitempty"` // "clean" or "found": the search of the content for the patient's own values
+	Pixels   string         `json:"pixels,omitempty"`   // "none", "untouched", "masked" (the rest bit for bit), "recoded" (masked after lossless decoding)
+	Reasons  []string       `json:"reasons,omitempty"`  // what spoke for withholding the view: kebab-case codes, sorted
+	Suggest  []Mask         `json:"suggest,omitempty"`  // masks a person may want to paint
+}
+
 // Scrubbed is what one pass over a document found out.
 type Scrubbed struct {
-	Who   json.RawMessage // identifying attributes as DICOM JSON (identity key)
-	Facts Facts           // facts about the content (content key)
-	Held  string          // why the de-identified view is withheld (kebab-case code); "" when it may be shown
+	Who    json.RawMessage // identifying attributes as DICOM JSON (identity key)
+	Facts  Facts           // facts about the content (content key)
+	Held   string          // why the de-identified view is withheld (kebab-case code); "" when it may be shown
+	Report Report
 }
 
 // Facts describe the content part.
@@ -114,6 +147,14 @@ type Scrubber interface {
 	// Convert rewrites a document into Explicit VR Little Endian. What only a
 	// decoder could do is ErrCannotConvert, before the first byte.
 	Convert(w io.Writer, r io.Reader) error
+
+	// Recast writes a de-identified content for one recipient: patient, UIDs, tokens
+	// and dates replaced once more, so that what two recipients hold cannot be joined.
+	// Pixels stay bit for bit.
+	Recast(w io.Writer, content io.Reader, p Pseudonyms) error
+
+	// Rules names what Scrub works by.
+	Rules() Rules
 }
 
 // Incoming is a document whose header has been read and whose bulk still waits.
@@ -121,8 +162,10 @@ type Incoming interface {
 	Identity() Identity
 
 	// Scrub reads the input to its end, writes the content and the restore script
-	// (see ScriptWriter), and reports. Called once. Errors as in Begin.
-	Scrub(p Pseudonyms, original Original, content, script io.Writer) (Scrubbed, error)
+	// (see ScriptWriter), and reports. release is nil for a document that no person
+	// has looked at. Called once. Errors as in Begin; a mask that does not fit is a
+	// *Refusal.
+	Scrub(p Pseudonyms, release *Release, original Original, content, script io.Writer) (Scrubbed, error)
 }
 
 // Sniff tells the kind of a document from its first bytes (at least 132 where

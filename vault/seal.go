@@ -86,7 +86,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	if err != nil {
 		return err
 	}
-	if s.scrubbed, err = in.Scrub(pseudonyms, in.tap.original, content, script); err != nil {
+	if s.scrubbed, err = in.Scrub(pseudonyms, nil, in.tap.original, content, script); err != nil {
 		return uploadError(err)
 	}
 	if err := errors.Join(content.Close(), script.Close()); err != nil {

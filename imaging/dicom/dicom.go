@@ -5,7 +5,12 @@
 // (profile/), scrub.go writes the content and the restore script.
 package dicom
 
-import "medvault/imaging"
+import (
+	"io"
+
+	"medvault/imaging"
+	"medvault/imaging/dicom/profile"
+)
 
 // Scrubber is the imaging.Scrubber for DICOM. It holds no state.
 type Scrubber struct{}
@@ -14,3 +19,13 @@ type Scrubber struct{}
 func New() Scrubber { return Scrubber{} }
 
 var _ imaging.Scrubber = Scrubber{}
+
+// Recast writes a content for one recipient.
+func (Scrubber) Recast(w io.Writer, content io.Reader, p imaging.Pseudonyms) error {
+	return imaging.ErrCannotConvert // recast.go is being written
+}
+
+// Rules names the tables and options this Scrubber works by.
+func (Scrubber) Rules() imaging.Rules {
+	return imaging.Rules{Edition: "PS3.15 2026d", Profile: "default", Digest: profile.RowsSHA256}
+}

@@ -62,7 +62,7 @@ func scrubFrom(begin func(io.Reader) (imaging.Incoming, error), r io.Reader) (id
 	}
 	id = in.Identity()
 	var c, p bytes.Buffer
-	out, err = in.Scrub(pseudonyms(id.PatientID), s.original, &c, &p)
+	out, err = in.Scrub(pseudonyms(id.PatientID), nil, s.original, &c, &p)
 	return id, out, c.Bytes(), p.Bytes(), err
 }
 

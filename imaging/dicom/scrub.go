@@ -43,7 +43,7 @@ func (in *incoming) Identity() imaging.Identity { return in.identity }
 // Scrub writes the content segment by segment. The script gets every segment as it
 // came, in one PUT, and copies the values that stream; a deflated document, which
 // no one can deflate again the same way, it gets whole.
-func (in *incoming) Scrub(p imaging.Pseudonyms, original imaging.Original, content, script io.Writer) (imaging.Scrubbed, error) {
+func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, original imaging.Original, content, script io.Writer) (imaging.Scrubbed, error) {
 	patch := imaging.NewScriptWriter(script)
 	if in.split.raw != nil {
 		if err := in.split.raw.pourInto(patch); err != nil {

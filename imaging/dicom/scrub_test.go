@@ -351,7 +351,7 @@ func discard(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = in.Scrub(pseudonyms(in.Identity().PatientID), func() (int64, [32]byte) { return 0, [32]byte{} }, io.Discard, io.Discard)
+	_, err = in.Scrub(pseudonyms(in.Identity().PatientID), nil, func() (int64, [32]byte) { return 0, [32]byte{} }, io.Discard, io.Discard)
 	return err
 }
 

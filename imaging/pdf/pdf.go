@@ -60,7 +60,7 @@ func (in *incoming) Identity() imaging.Identity { return imaging.Identity{} }
 
 // Scrub puts the whole original into the script and nothing into the content. A
 // refusal comes when all has been read and written: the caller throws that away.
-func (in *incoming) Scrub(_ imaging.Pseudonyms, original imaging.Original, _, script io.Writer) (imaging.Scrubbed, error) {
+func (in *incoming) Scrub(_ imaging.Pseudonyms, _ *imaging.Release, original imaging.Original, _, script io.Writer) (imaging.Scrubbed, error) {
 	patch := imaging.NewScriptWriter(script)
 	seen := structure{header: in.header}
 	to := io.MultiWriter(patch, &seen)
@@ -75,9 +75,10 @@ func (in *incoming) Scrub(_ imaging.Pseudonyms, original imaging.Original, _, sc
 	}
 	nothing := sha256.Sum256(nil)
 	return imaging.Scrubbed{
-		Who:   json.RawMessage("{}"),
-		Held:  Held,
-		Facts: imaging.Facts{SHA256: hex.EncodeToString(nothing[:]), Held: Held},
+		Who:    json.RawMessage("{}"),
+		Held:   Held,
+		Facts:  imaging.Facts{SHA256: hex.EncodeToString(nothing[:]), Held: Held},
+		Report: imaging.Report{Rules: Scrubber{}.Rules()},
 	}, nil
 }
 
@@ -109,3 +110,14 @@ func (Scrubber) Value(io.Reader, string) (io.Reader, error) { return nil, imagin
 
 // Convert cannot make DICOM of a PDF.
 func (Scrubber) Convert(io.Writer, io.Reader) error { return imaging.ErrCannotConvert }
+
+// Recast has nothing to write: there is no de-identified view yet.
+func (Scrubber) Recast(io.Writer, io.Reader, imaging.Pseudonyms) error {
+	return &imaging.Refusal{Code: Held, Offset: -1, Advice: "reports have no de-identified view yet"}
+}
+
+// Rules says that reports are kept whole.
+func (Scrubber) Rules() imaging.Rules {
+	sum := sha256.Sum256([]byte("withheld whole"))
+	return imaging.Rules{Digest: hex.EncodeToString(sum[:])}
+}

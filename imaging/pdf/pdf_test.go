@@ -27,7 +27,7 @@ func scrub(r io.Reader, data []byte) (done imaging.Scrubbed, content, script []b
 	}
 	var c, s bytes.Buffer
 	original := func() (int64, [32]byte) { return int64(len(data)), sha256.Sum256(data) }
-	done, err = in.Scrub(imaging.Pseudonyms{}, original, &c, &s)
+	done, err = in.Scrub(imaging.Pseudonyms{}, nil, original, &c, &s)
 	return done, c.Bytes(), s.Bytes(), err
 }
 
