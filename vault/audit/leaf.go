@@ -19,7 +19,8 @@
 //	window     seconds a read leaf stands for
 //	origin     what wrote it when no person did, e.g. dev-auto-care
 //	commit     what was stored: kind, size and sha256 of the ciphertext,
-//	           generation, seal, regions promised
+//	           generation, seal, regions promised; for a document also attest:
+//	           how identity was taken out of it
 //
 // A leaf holds no patient data, so that destroying a patient never touches the log.
 package audit
@@ -71,6 +72,7 @@ type Commit struct {
 	Generation uint32
 	Seal       string
 	Regions    []string // where it was promised to lie
+	Attest     *Attest  // of a document; nil of a record
 }
 
 // MaxLeaf is the longest leaf in bytes.
@@ -96,12 +98,13 @@ type wireLeaf struct {
 }
 
 type wireCommit struct {
-	Kind       uint8    `json:"kind"`
-	Size       int64    `json:"size"`
-	SHA256     string   `json:"sha256"`
-	Generation uint32   `json:"generation"`
-	Seal       string   `json:"seal"`
-	Regions    []string `json:"regions,omitempty"`
+	Kind       uint8       `json:"kind"`
+	Size       int64       `json:"size"`
+	SHA256     string      `json:"sha256"`
+	Generation uint32      `json:"generation"`
+	Seal       string      `json:"seal"`
+	Regions    []string    `json:"regions,omitempty"`
+	Attest     *wireAttest `json:"attest,omitempty"`
 }
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
@@ -119,7 +122,7 @@ func (l Leaf) Encode() ([]byte, error) {
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
-			Generation: c.Generation, Seal: c.Seal, Regions: c.Regions}
+			Generation: c.Generation, Seal: c.Seal, Regions: c.Regions, Attest: c.Attest.wire()}
 	}
 	data, err := w.encode()
 	if err != nil {
@@ -178,7 +181,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin,
 	}
 	if c := w.Commit; c != nil {
-		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions}
+		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions, Attest: c.Attest.attest()}
 		hex.Decode(l.Commit.SHA256[:], []byte(c.SHA256)) // check has seen 64 hex digits
 	}
 	return l, nil
@@ -225,8 +228,15 @@ func (w wireLeaf) check() error {
 		if c.Kind == 0 || c.Size < 0 {
 			return errors.New("commit without kind or with a negative size")
 		}
-		if b, err := hex.DecodeString(c.SHA256); err != nil || len(b) != 32 || hex.EncodeToString(b) != c.SHA256 {
+		if !isSHA256(c.SHA256) {
 			return errors.New("sha256 is not 64 lower-case hex digits")
+		}
+		if c.Attest != nil {
+			more, err := c.Attest.check()
+			if err != nil {
+				return err
+			}
+			texts = append(texts, more...)
 		}
 		texts = append(append(texts, c.Seal), c.Regions...)
 	}

@@ -33,6 +33,21 @@ func storeLeaf() audit.Leaf {
 	}
 }
 
+// attestedLeaf is a commit leaf as it is written today, every field filled.
+func attestedLeaf() audit.Leaf {
+	l := storeLeaf()
+	l.Commit.Attest = &audit.Attest{
+		Original: audit.CommitOriginal([32]byte{1}, 526000, sha256.Sum256([]byte("original"))),
+		Size:     525312, SHA256: sha256.Sum256([]byte("content")),
+		Edition: "PS3.15 2026d", Profile: "default", Options: []string{"retain_safe_private", "retain_longitudinal_modified_dates"},
+		Rules:    strings.Repeat("ab", 32),
+		Actions:  map[string]int{"uid": 5, "keep": 60, "remove": 12},
+		Residual: "clean", Pixels: "untouched", Held: "held-for-review",
+		Keys: []audit.KeyVersion{{Service: "transit", Kind: "content", Shard: "03", Version: 2}, {Service: "transit", Kind: "identity", Shard: "03", Version: 1}},
+	}
+	return l
+}
+
 func TestLeafIsCanonical(t *testing.T) {
 	denied := audit.Leaf{Time: start, Action: record.ActionSearch, Decision: audit.Deny, Reason: "no-care <relationship>", Obligations: []string{"tell-dpo"}}
 	tests := []struct {
@@ -46,6 +61,14 @@ func TestLeafIsCanonical(t *testing.T) {
 			`"patient":"pabcdefghijklmnopqrstuvwxyz","object":"000102030405060708090a0b0c0d0e0f","decision":"allow","origin":"dev-auto-care",` +
 			`"commit":{"kind":1,"size":526336,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","generation":1,` +
 			`"seal":"0f0e","regions":["cn-north","cn-east"]}}`},
+		{attestedLeaf(), `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"modality-1","role":"radiology","purpose":"TREAT","action":"document.store",` +
+			`"patient":"pabcdefghijklmnopqrstuvwxyz","object":"000102030405060708090a0b0c0d0e0f","decision":"allow","origin":"dev-auto-care",` +
+			`"commit":{"kind":1,"size":526336,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","generation":1,` +
+			`"seal":"0f0e","regions":["cn-north","cn-east"],"attest":{"original":"29fc5839949ffa58bd06a2c4b250c5d1a60e53b80dc8f8da40808d0b47f69e05",` +
+			`"size":525312,"sha256":"ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73","edition":"PS3.15 2026d","profile":"default",` +
+			`"options":["retain_safe_private","retain_longitudinal_modified_dates"],"rules":"abababababababababababababababababababababababababababababababab",` +
+			`"actions":{"keep":60,"remove":12,"uid":5},"residual":"clean","pixels":"untouched","held":"held-for-review",` +
+			`"keys":[{"service":"transit","kind":"content","shard":"03","version":2},{"service":"transit","kind":"identity","shard":"03","version":1}]}}}`},
 		{denied, `{"v":1,"time":"2026-11-22T08:00:00.123Z","action":"document.search","decision":"deny","reason":"no-care \u003crelationship\u003e",` +
 			`"obligations":["tell-dpo"]}`},
 	}
@@ -81,9 +104,21 @@ func TestLeafThatWouldNotParseIsNotWritten(t *testing.T) {
 		"commit of nothing": func(l *audit.Leaf) { l.Object = "" },
 		"commit kind":       func(l *audit.Leaf) { l.Commit.Kind = 0 },
 		"commit size":       func(l *audit.Leaf) { l.Commit.Size = -1 },
+		"attest size":       func(l *audit.Leaf) { l.Commit.Attest.Size = -1 },
+		"attest rules":      func(l *audit.Leaf) { l.Commit.Attest.Rules = "abc" },
+		"attest count":      func(l *audit.Leaf) { l.Commit.Attest.Actions["keep"] = 0 },
+		"attest action":     func(l *audit.Leaf) { l.Commit.Attest.Actions["Doe^Jane"] = 1 },
+		"attest option":     func(l *audit.Leaf) { l.Commit.Attest.Options[0] = "Retain" },
+		"attest residual":   func(l *audit.Leaf) { l.Commit.Attest.Residual = "found: Doe" },
+		"attest pixels":     func(l *audit.Leaf) { l.Commit.Attest.Pixels = "a b" },
+		"attest held":       func(l *audit.Leaf) { l.Commit.Attest.Held = strings.Repeat("x", 65) },
+		"attest profile":    func(l *audit.Leaf) { l.Commit.Attest.Profile = "\xff" },
+		"attest key kind":   func(l *audit.Leaf) { l.Commit.Attest.Keys[0].Kind = "house" },
+		"attest key":        func(l *audit.Leaf) { l.Commit.Attest.Keys[0].Version = 0 },
+		"attest service":    func(l *audit.Leaf) { l.Commit.Attest.Keys[0].Service = "" },
 	}
 	for name, spoil := range tests {
-		l := storeLeaf()
+		l := attestedLeaf()
 		spoil(&l)
 		if data, err := l.Encode(); err == nil {
 			t.Errorf("%s: encoded as %s", name, data)
@@ -92,7 +127,7 @@ func TestLeafThatWouldNotParseIsNotWritten(t *testing.T) {
 }
 
 func TestOnlyCanonicalLeavesParse(t *testing.T) {
-	good, err := storeLeaf().Encode()
+	good, err := attestedLeaf().Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +159,12 @@ func TestOnlyCanonicalLeavesParse(t *testing.T) {
 		"upper-case hash":  replace(`e3b0`, `E3B0`),
 		"short hash":       replace(`e3b0`, ``),
 		"generation range": replace(`"generation":1`, `"generation":4294967296`),
+		"empty attest":     replace(`"residual":"clean",`, `"residual":"",`),
+		"empty actions":    replace(`{"keep":60,"remove":12,"uid":5}`, `{}`),
+		"action order":     replace(`"keep":60,"remove":12`, `"remove":12,"keep":60`),
+		"action twice":     replace(`"keep":60`, `"keep":60,"keep":60`),
+		"upper-case view":  replace(`ed7002b4`, `ED7002B4`),
+		"field in keys":    replace(`"shard":"03"`, `"shard":"03","blob":"x"`),
 	}
 	for name, data := range tests {
 		if l, err := audit.ParseLeaf([]byte(data)); err == nil {
@@ -133,7 +174,7 @@ func TestOnlyCanonicalLeavesParse(t *testing.T) {
 }
 
 func FuzzParseLeaf(f *testing.F) {
-	for _, l := range []audit.Leaf{readLeaf(), storeLeaf(), {Time: start, Action: "a", Decision: audit.Deny}} {
+	for _, l := range []audit.Leaf{readLeaf(), storeLeaf(), attestedLeaf(), {Time: start, Action: "a", Decision: audit.Deny}} {
 		data, err := l.Encode()
 		if err != nil {
 			f.Fatal(err)
