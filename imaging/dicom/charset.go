@@ -25,6 +25,7 @@ type Charset struct {
 	switches bool              // ISO 2022 code extensions
 	first    graphic           // G1 at the start and after a reset
 	fallback graphic           // G1 where nothing was designated: the first set with one that is listed
+	declared []string          // numbers of the sets that are listed; for writing
 }
 
 // NewCharset reads the raw value of (0008,0005). Terms are recognised in the
@@ -42,6 +43,7 @@ func NewCharset(value []byte) Charset {
 	c := Charset{switches: true, first: graphicOf(number)}
 	for _, t := range terms {
 		n, _ := term(t)
+		c.declared = append(c.declared, n)
 		if g := graphicOf(n); c.fallback == nil && g != nil && n != "87" && n != "159" {
 			c.fallback = g
 		}
