@@ -62,8 +62,10 @@ var importMap = map[string][]string{
 	"keys/keystest": {"keys"},
 
 	"imaging":             {},
-	"imaging/dicom":       {"imaging", "imaging/dicom/..."},
-	"imaging/pdf":         {"imaging"},
+	"imaging/dicom":       {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor"},
+	"imaging/pdf":         {"imaging", "imaging/subject", "imaging/descriptor"},
+	"imaging/subject":     {}, // who the patient is, in text and in bytes
+	"imaging/descriptor":  {"imaging/subject"},
 	"imaging/render":      {"imaging"},
 	"imaging/imagingtest": {"imaging"},
 }
