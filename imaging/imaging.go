@@ -67,15 +67,17 @@ type Original func() (size int64, sum [32]byte)
 
 // Release is what a person decided who looked at a withheld document.
 type Release struct {
-	Masks  []Mask   // painted over the pixels of the content; the original keeps what lies under them
-	Accept []string // codes of Scrubbed.Held that the person has looked into and found harmless
+	Masks  []Mask   `json:"masks,omitempty"`  // painted over the pixels of the content; the original keeps what lies under them
+	Accept []string `json:"accept,omitempty"` // codes of Scrubbed.Held that the person has looked into and found harmless
 }
 
 // Mask is a rectangle of pixels that is painted black.
 type Mask struct {
-	Frame         int `json:"frame,omitempty"` // from 1; 0 for every frame
-	X, Y          int // of the upper left corner; from 0
-	Width, Height int // at least 1
+	Frame  int `json:"frame,omitempty"` // from 1; 0 for every frame
+	X      int `json:"x"`               // of the upper left corner; from 0
+	Y      int `json:"y"`
+	Width  int `json:"width"` // at least 1
+	Height int `json:"height"`
 }
 
 // Rules names what a Scrubber works by, so that it can be told later which documents

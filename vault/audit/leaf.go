@@ -18,9 +18,10 @@
 //	obligations
 //	window     seconds a read leaf stands for
 //	origin     what wrote it when no person did, e.g. dev-auto-care
+//	persons    on whose word it was written then: who proposed, who approved
 //	commit     what was stored: kind, size and sha256 of the ciphertext,
-//	           generation, seal, regions promised; for a document also attest:
-//	           how identity was taken out of it
+//	           generation, seal, regions promised, the object it supersedes; for
+//	           a document also attest: how identity was taken out of it
 //
 // A leaf holds no patient data, so that destroying a patient never touches the log.
 package audit
@@ -61,7 +62,8 @@ type Leaf struct {
 	Obligations []string
 	Window      time.Duration // whole seconds
 	Origin      string
-	Commit      *Commit // of acts that store something
+	Persons     []string // on whose word the vault itself acts: who proposed, who approved
+	Commit      *Commit  // of acts that store something
 }
 
 // Commit says what was stored, so that the log is also the manifest of the regions.
@@ -71,8 +73,9 @@ type Commit struct {
 	SHA256     [32]byte // of the ciphertext
 	Generation uint32
 	Seal       string
-	Regions    []string // where it was promised to lie
-	Attest     *Attest  // of a document; nil of a record
+	Regions    []string        // where it was promised to lie
+	Supersedes record.ObjectID // what it stands in the place of; "" when it is new
+	Attest     *Attest         // of a document; nil of a record
 }
 
 // MaxLeaf is the longest leaf in bytes.
@@ -94,6 +97,7 @@ type wireLeaf struct {
 	Obligations []string    `json:"obligations,omitempty"`
 	Window      int64       `json:"window,omitempty"`
 	Origin      string      `json:"origin,omitempty"`
+	Persons     []string    `json:"persons,omitempty"`
 	Commit      *wireCommit `json:"commit,omitempty"`
 }
 
@@ -104,6 +108,7 @@ type wireCommit struct {
 	Generation uint32      `json:"generation"`
 	Seal       string      `json:"seal"`
 	Regions    []string    `json:"regions,omitempty"`
+	Supersedes string      `json:"supersedes,omitempty"`
 	Attest     *wireAttest `json:"attest,omitempty"`
 }
 
@@ -118,11 +123,11 @@ func (l Leaf) Encode() ([]byte, error) {
 		V: 1, Time: l.Time.UTC().Format(timeLayout), Actor: l.Actor, Role: string(l.Role), Purpose: string(l.Purpose),
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
-		Window: int64(l.Window / time.Second), Origin: l.Origin,
+		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons,
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
-			Generation: c.Generation, Seal: c.Seal, Regions: c.Regions, Attest: c.Attest.wire()}
+			Generation: c.Generation, Seal: c.Seal, Regions: c.Regions, Supersedes: string(c.Supersedes), Attest: c.Attest.wire()}
 	}
 	data, err := w.encode()
 	if err != nil {
@@ -178,10 +183,11 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Time: when, Actor: w.Actor, Role: record.Role(w.Role), Purpose: record.Purpose(w.Purpose), Action: record.Action(w.Action),
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
-		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin,
+		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons,
 	}
 	if c := w.Commit; c != nil {
-		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions, Attest: c.Attest.attest()}
+		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions,
+			Supersedes: record.ObjectID(c.Supersedes), Attest: c.Attest.attest()}
 		hex.Decode(l.Commit.SHA256[:], []byte(c.SHA256)) // check has seen 64 hex digits
 	}
 	return l, nil
@@ -220,7 +226,7 @@ func (w wireLeaf) check() error {
 		return fmt.Errorf("window is not between 0 and %s", maxWindow)
 	}
 	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin}, w.Policies...)
-	texts = append(texts, w.Obligations...)
+	texts = append(append(texts, w.Obligations...), w.Persons...)
 	if c := w.Commit; c != nil {
 		if w.Object == "" {
 			return errors.New("commit without an object")
@@ -237,6 +243,11 @@ func (w wireLeaf) check() error {
 				return err
 			}
 			texts = append(texts, more...)
+		}
+		if c.Supersedes != "" {
+			if _, err := record.ParseObjectID(c.Supersedes); err != nil {
+				return fmt.Errorf("supersedes: %w", err)
+			}
 		}
 		texts = append(append(texts, c.Seal), c.Regions...)
 	}

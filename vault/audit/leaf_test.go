@@ -48,6 +48,15 @@ func attestedLeaf() audit.Leaf {
 	return l
 }
 
+// supersedingLeaf is a commit leaf of an object that stands in the place of another.
+func supersedingLeaf() audit.Leaf {
+	l := storeLeaf()
+	l.Actor, l.Role, l.Purpose, l.Action = "medvault", record.RoleOperator, record.PurposeSystem, "document.supersede"
+	l.Origin, l.Persons = "rederive", []string{"dpo-1", "admin-1"}
+	l.Commit.Supersedes = "f00102030405060708090a0b0c0d0e0f"
+	return l
+}
+
 func TestLeafIsCanonical(t *testing.T) {
 	denied := audit.Leaf{Time: start, Action: record.ActionSearch, Decision: audit.Deny, Reason: "no-care <relationship>", Obligations: []string{"tell-dpo"}}
 	tests := []struct {
@@ -69,6 +78,10 @@ func TestLeafIsCanonical(t *testing.T) {
 			`"options":["retain_safe_private","retain_longitudinal_modified_dates"],"rules":"abababababababababababababababababababababababababababababababab",` +
 			`"actions":{"keep":60,"remove":12,"uid":5},"residual":"clean","pixels":"untouched","held":"held-for-review",` +
 			`"keys":[{"service":"transit","kind":"content","shard":"03","version":2},{"service":"transit","kind":"identity","shard":"03","version":1}]}}}`},
+		{supersedingLeaf(), `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"medvault","role":"operator","purpose":"HSYSADMIN","action":"document.supersede",` +
+			`"patient":"pabcdefghijklmnopqrstuvwxyz","object":"000102030405060708090a0b0c0d0e0f","decision":"allow","origin":"rederive","persons":["dpo-1","admin-1"],` +
+			`"commit":{"kind":1,"size":526336,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","generation":1,` +
+			`"seal":"0f0e","regions":["cn-north","cn-east"],"supersedes":"f00102030405060708090a0b0c0d0e0f"}}`},
 		{denied, `{"v":1,"time":"2026-11-22T08:00:00.123Z","action":"document.search","decision":"deny","reason":"no-care \u003crelationship\u003e",` +
 			`"obligations":["tell-dpo"]}`},
 	}
@@ -104,6 +117,8 @@ func TestLeafThatWouldNotParseIsNotWritten(t *testing.T) {
 		"commit of nothing": func(l *audit.Leaf) { l.Object = "" },
 		"commit kind":       func(l *audit.Leaf) { l.Commit.Kind = 0 },
 		"commit size":       func(l *audit.Leaf) { l.Commit.Size = -1 },
+		"supersedes":        func(l *audit.Leaf) { l.Commit.Supersedes = "F0" },
+		"persons":           func(l *audit.Leaf) { l.Persons = []string{"\xff"} },
 		"attest size":       func(l *audit.Leaf) { l.Commit.Attest.Size = -1 },
 		"attest rules":      func(l *audit.Leaf) { l.Commit.Attest.Rules = "abc" },
 		"attest count":      func(l *audit.Leaf) { l.Commit.Attest.Actions["keep"] = 0 },
@@ -174,7 +189,7 @@ func TestOnlyCanonicalLeavesParse(t *testing.T) {
 }
 
 func FuzzParseLeaf(f *testing.F) {
-	for _, l := range []audit.Leaf{readLeaf(), storeLeaf(), attestedLeaf(), {Time: start, Action: "a", Decision: audit.Deny}} {
+	for _, l := range []audit.Leaf{readLeaf(), storeLeaf(), attestedLeaf(), supersedingLeaf(), {Time: start, Action: "a", Decision: audit.Deny}} {
 		data, err := l.Encode()
 		if err != nil {
 			f.Fatal(err)
