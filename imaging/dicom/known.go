@@ -1,0 +1,60 @@
+package dicom
+
+import (
+	"strings"
+
+	"medvault/imaging/subject"
+)
+
+// known collects what the header says of the patient and of the people around them,
+// so that it can be found again. Top level and items alike: a number from a request
+// is as good as any. stays tells which attributes the profile lets stand; those may
+// well turn up again.
+func known(header *Segment, charset Charset, stays func(*Element) bool) subject.Known {
+	var k subject.Known
+	for i := range header.Elements {
+		e := &header.Elements[i]
+		list := listFor(&k, e.Tag)
+		if list == nil || e.Container() || e.Flags != 0 && e.Flags != Implicit || e.End-e.Value > 1<<10 || stays(e) {
+			continue
+		}
+		raw := header.Bytes(e)
+		text := charset.Text(raw)
+		if e.VR == PN {
+			text = charset.Name(raw)
+		}
+		for value := range strings.SplitSeq(text, `\`) {
+			if value = trimmed(value); value != "" {
+				*list = append(*list, value)
+			}
+		}
+	}
+	for i, d := range k.Dates {
+		k.Dates[i] = strings.ReplaceAll(d, ".", "")
+	}
+	return k
+}
+
+// listFor is where the values of an attribute belong; nil when they name nobody.
+func listFor(k *subject.Known, t Tag) *[]string {
+	switch t {
+	case 0x0010_0010, 0x0010_1001, 0x0010_1005: // patient, other names, birth name
+		return &k.Names
+	case 0x0010_0020, 0x0010_1000, 0x0008_0050, 0x0010_1090, 0x0038_0010, 0x0038_0060, 0x0010_0050, 0x0010_1050: // patient, others, accession, record, admission, episode, insurance
+		return &k.IDs
+	case 0x0010_0030:
+		return &k.Dates
+	case 0x0010_2154:
+		return &k.Phones
+	case 0x0010_1040, 0x0010_2299:
+		return &k.Addresses
+	case 0x0010_2155: // telecommunication of all kinds
+		return &k.Emails
+	case 0x0010_1060, 0x0010_2297, // mother, responsible person
+		0x0008_0090, 0x0008_009C, 0x0008_1048, 0x0008_1050, 0x0008_1060, 0x0008_1070, // physicians, operators
+		0x0032_1032, 0x0032_1033, 0x0040_2008, 0x0040_A075, 0x0040_A123, 0x4008_010C, 0x4008_0114,
+		0x0008_0080, 0x0008_0081, 0x0008_1040: // institution
+		return &k.Others
+	}
+	return nil
+}
