@@ -190,7 +190,7 @@ func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) er
 	if err != nil {
 		return err
 	}
-	var placed []string
+	var placed []catalog.WrapRow
 	for _, kind := range []keys.Kind{keys.Content, keys.Identity} {
 		dek := k.Content
 		if kind == keys.Identity {
@@ -203,7 +203,7 @@ func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) er
 		if err := putWrap(ctx, r, row); err != nil {
 			return err
 		}
-		placed = append(placed, row.Wrap.Key(row.Binding))
+		placed = append(placed, row)
 	}
 	v.held.add(k, region, placed)
 	return nil
@@ -211,8 +211,8 @@ func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) er
 
 // stillHolds says whether the region has both wraps that were placed there.
 func (v *Vault) stillHolds(ctx context.Context, k patientKeys, r storage.Region) (bool, error) {
-	for _, key := range v.held.keys(k, r.Name) {
-		_, err := r.Keys.Head(ctx, key)
+	for _, row := range v.held.wraps(k, r.Name) {
+		_, err := r.Keys.Head(ctx, row.Wrap.Key(row.Binding))
 		if errors.Is(err, storage.ErrNotExist) {
 			return false, nil
 		}
@@ -379,7 +379,7 @@ func (c *dekCache) put(k patientKeys) {
 // placedWraps remembers which wraps of which patient a region was seen to hold.
 type placedWraps struct {
 	mu   sync.Mutex
-	seen map[placedWrap][]string // keys of the wraps
+	seen map[placedWrap][]catalog.WrapRow
 }
 
 type placedWrap struct {
@@ -388,19 +388,19 @@ type placedWrap struct {
 	region     string
 }
 
-func (h *placedWraps) has(k patientKeys, region string) bool { return len(h.keys(k, region)) > 0 }
+func (h *placedWraps) has(k patientKeys, region string) bool { return len(h.wraps(k, region)) > 0 }
 
-func (h *placedWraps) keys(k patientKeys, region string) []string {
+func (h *placedWraps) wraps(k patientKeys, region string) []catalog.WrapRow {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.seen[placedWrap{k.Token, k.Generation, region}]
 }
 
-func (h *placedWraps) add(k patientKeys, region string, keys []string) {
+func (h *placedWraps) add(k patientKeys, region string, rows []catalog.WrapRow) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.seen == nil || len(h.seen) > 100_000 {
-		h.seen = make(map[placedWrap][]string)
+		h.seen = make(map[placedWrap][]catalog.WrapRow)
 	}
-	h.seen[placedWrap{k.Token, k.Generation, region}] = keys
+	h.seen[placedWrap{k.Token, k.Generation, region}] = rows
 }

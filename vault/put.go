@@ -235,6 +235,11 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		v.discard(ctx, s)
 		return in.receipt(), err
 	}
+	attest, err := v.attest(s, placed)
+	if err != nil {
+		v.discard(ctx, s)
+		return in.receipt(), err
+	}
 	var twin catalog.Document
 	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id},
 		func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
@@ -254,6 +259,7 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 				return err
 			}
 			describeCommit(leaf, doc.Object, permitted)
+			leaf.Commit.Attest = attest
 			return v.promise(ctx, tx, doc.Object, permitted, placed)
 		})
 	switch {

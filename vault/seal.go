@@ -25,6 +25,7 @@ type sealed struct {
 	spool    *spool
 	intent   *intent // from the first region written to until the record is committed
 	scrubbed imaging.Scrubbed
+	original original
 	whoAt    int64 // where who begins
 	footerAt int64
 	keys     patientKeys
@@ -34,6 +35,12 @@ func (s *sealed) key() string { return s.id.Key(s.class) }
 
 // close gives everything back. An intent that was not settled stays for the next start.
 func (s *sealed) close() error { return errors.Join(s.intent.leave(), s.spool.Close()) }
+
+// original is what is known of the raw input of an upload.
+type original struct {
+	size int64
+	sum  [32]byte
+}
 
 // who is the identity that belongs to a document and is shown to those who may see
 // it; it is sealed under the identity key.
@@ -96,6 +103,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 		return fmt.Errorf("seal identity: %w", err)
 	}
 	size, sum := in.tap.original()
+	s.original = original{size, sum}
 	facts := s.scrubbed.Facts
 	facts.Held = s.scrubbed.Held
 	s.whoAt = s.spool.size

@@ -19,6 +19,7 @@
 //	window     seconds a read leaf stands for
 //	origin     what wrote it when no person did, e.g. dev-auto-care
 //	persons    on whose word it was written then: who proposed, who approved
+//	recipient  institution to which an export went
 //	commit     what was stored: kind, size and sha256 of the ciphertext,
 //	           generation, seal, regions promised, the object it supersedes; for
 //	           a document also attest: how identity was taken out of it
@@ -63,6 +64,7 @@ type Leaf struct {
 	Window      time.Duration // whole seconds
 	Origin      string
 	Persons     []string // on whose word the vault itself acts: who proposed, who approved
+	Recipient   string   // institution to which an export went; no person
 	Commit      *Commit  // of acts that store something
 }
 
@@ -98,6 +100,7 @@ type wireLeaf struct {
 	Window      int64       `json:"window,omitempty"`
 	Origin      string      `json:"origin,omitempty"`
 	Persons     []string    `json:"persons,omitempty"`
+	Recipient   string      `json:"recipient,omitempty"`
 	Commit      *wireCommit `json:"commit,omitempty"`
 }
 
@@ -123,7 +126,7 @@ func (l Leaf) Encode() ([]byte, error) {
 		V: 1, Time: l.Time.UTC().Format(timeLayout), Actor: l.Actor, Role: string(l.Role), Purpose: string(l.Purpose),
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
-		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons,
+		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient,
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
@@ -183,7 +186,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Time: when, Actor: w.Actor, Role: record.Role(w.Role), Purpose: record.Purpose(w.Purpose), Action: record.Action(w.Action),
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
-		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons,
+		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient,
 	}
 	if c := w.Commit; c != nil {
 		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions,
@@ -225,7 +228,7 @@ func (w wireLeaf) check() error {
 	if w.Window < 0 || w.Window > int64(maxWindow/time.Second) {
 		return fmt.Errorf("window is not between 0 and %s", maxWindow)
 	}
-	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin}, w.Policies...)
+	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin, w.Recipient}, w.Policies...)
 	texts = append(append(texts, w.Obligations...), w.Persons...)
 	if c := w.Commit; c != nil {
 		if w.Object == "" {

@@ -59,6 +59,7 @@ func supersedingLeaf() audit.Leaf {
 
 func TestLeafIsCanonical(t *testing.T) {
 	denied := audit.Leaf{Time: start, Action: record.ActionSearch, Decision: audit.Deny, Reason: "no-care <relationship>", Obligations: []string{"tell-dpo"}}
+	exported := audit.Leaf{Time: start, Actor: "q-1", Action: "document.export", Patient: patient, Decision: audit.Allow, Recipient: "University Hospital"}
 	tests := []struct {
 		leaf audit.Leaf
 		want string
@@ -82,6 +83,8 @@ func TestLeafIsCanonical(t *testing.T) {
 			`"patient":"pabcdefghijklmnopqrstuvwxyz","object":"000102030405060708090a0b0c0d0e0f","decision":"allow","origin":"rederive","persons":["dpo-1","admin-1"],` +
 			`"commit":{"kind":1,"size":526336,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","generation":1,` +
 			`"seal":"0f0e","regions":["cn-north","cn-east"],"supersedes":"f00102030405060708090a0b0c0d0e0f"}}`},
+		{exported, `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"q-1","action":"document.export","patient":"pabcdefghijklmnopqrstuvwxyz",` +
+			`"decision":"allow","recipient":"University Hospital"}`},
 		{denied, `{"v":1,"time":"2026-11-22T08:00:00.123Z","action":"document.search","decision":"deny","reason":"no-care \u003crelationship\u003e",` +
 			`"obligations":["tell-dpo"]}`},
 	}
@@ -114,6 +117,7 @@ func TestLeafThatWouldNotParseIsNotWritten(t *testing.T) {
 		"actor not UTF-8":   func(l *audit.Leaf) { l.Actor = "\xff" },
 		"year":              func(l *audit.Leaf) { l.Time = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"too long":          func(l *audit.Leaf) { l.Reason = strings.Repeat("x", audit.MaxLeaf) },
+		"recipient":         func(l *audit.Leaf) { l.Recipient = "\xff" },
 		"commit of nothing": func(l *audit.Leaf) { l.Object = "" },
 		"commit kind":       func(l *audit.Leaf) { l.Commit.Kind = 0 },
 		"commit size":       func(l *audit.Leaf) { l.Commit.Size = -1 },
