@@ -20,7 +20,7 @@ func TestTableIsThatOfTheStandard(t *testing.T) {
 // TestEveryRowIsApplied looks every row up and compares with what its codes ask for.
 func TestEveryRowIsApplied(t *testing.T) {
 	allowed := map[string]string{
-		"X": "X", "Z": "Z", "D": "DU", "U": "U", "X/Z": "Z", "X/D": "D", "Z/D": "D", "X/Z/D": "D", "X/Z/U*": "K",
+		"X": "X", "Z": "ZDT", "D": "DU", "U": "U", "X/Z": "ZDT", "X/D": "D", "Z/D": "D", "X/Z/D": "D", "X/Z/U*": "K",
 	}
 	for _, r := range profile.Rows() {
 		tag := strings.NewReplacer("gggg,eeee", "0009,0010", "50xx,xxxx", "501E,0010", "60xx", "6002", ",", "").Replace(r.Tag)
