@@ -24,6 +24,9 @@ type Object struct {
 	SHA256     [32]byte // of the ciphertext
 	Footer     []byte   // so that a part is read without asking a region for it
 	Created    time.Time
+	// SupersededBy is what stands in the object's place; the object itself is on its way
+	// out of the regions. "" when it counts.
+	SupersededBy record.ObjectID
 }
 
 // Classes of objects: the first segment of their key in a region.
@@ -44,6 +47,8 @@ type Document struct {
 	Held                    string // why the de-identified view is held back; "" when it is released
 	Terms                   []Term // what it is found by
 	By                      string // who stored it
+	Rules                   string // digest of the rules it was scrubbed by
+	Review                  string // what a person decided who looked at it while it is held: "" or ReviewRefused
 }
 
 // Term is one blind value under which a document is found. A patient's terms are
@@ -81,7 +86,7 @@ func (t *Tx) insertDocument(ctx context.Context, d Document) error {
 		return err
 	}
 	n, err := t.q.InsertDocument(ctx, query.InsertDocumentParams{ID: string(d.ID), Patient: string(d.Patient), Study: d.Study, Series: d.Series,
-		Instance: d.Instance, Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, StoredBy: d.By})
+		Instance: d.Instance, Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, StoredBy: d.By, Rules: d.Rules, Review: d.Review})
 	if err != nil {
 		return err
 	}
@@ -241,7 +246,7 @@ func (t *Tx) Documents(ctx context.Context, s Scope) ([]Document, error) {
 		var o query.Object
 		var d query.Document
 		if err := rows.Scan(&o.ID, &o.Class, &o.Patient, &o.Generation, &o.Seal, &o.Kind, &o.Size, &o.Sha256, &o.Footer, &o.CreatedAt,
-			&d.Study, &d.Series, &d.Instance, &d.Fingerprint, &d.Category, &d.Held, &d.StoredBy); err != nil {
+			&d.Study, &d.Series, &d.Instance, &d.Fingerprint, &d.Category, &d.Held, &d.StoredBy, &d.Rules, &d.Review); err != nil {
 			return nil, attempt(err, "documents")
 		}
 		doc, err := document(o, d)
@@ -254,7 +259,7 @@ func (t *Tx) Documents(ctx context.Context, s Scope) ([]Document, error) {
 }
 
 const documentColumns = "o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.created_at, " +
-	"d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by"
+	"d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by, d.rules, d.review"
 
 func document(o query.Object, d query.Document) (Document, error) {
 	obj, err := object(o)
@@ -262,7 +267,7 @@ func document(o query.Object, d query.Document) (Document, error) {
 		return Document{}, attempt(err, "document %s", o.ID)
 	}
 	return Document{Object: obj, Study: d.Study, Series: d.Series, Instance: d.Instance,
-		Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, By: d.StoredBy}, nil
+		Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, By: d.StoredBy, Rules: d.Rules, Review: d.Review}, nil
 }
 
 func object(o query.Object) (Object, error) {
@@ -271,7 +276,8 @@ func object(o query.Object) (Object, error) {
 		return Object{}, err
 	}
 	return Object{ID: record.ObjectID(o.ID), Class: o.Class, Patient: record.PatientToken(o.Patient), Generation: uint32(o.Generation),
-		Seal: o.Seal, Kind: record.Kind(o.Kind), Size: o.Size, SHA256: sum, Footer: o.Footer, Created: fromMillis(o.CreatedAt)}, nil
+		Seal: o.Seal, Kind: record.Kind(o.Kind), Size: o.Size, SHA256: sum, Footer: o.Footer, Created: fromMillis(o.CreatedAt),
+		SupersededBy: record.ObjectID(o.SupersededBy)}, nil
 }
 
 func sha256Of(b []byte) (sum [32]byte, err error) {

@@ -54,6 +54,7 @@ type Expected struct {
 	Size   int64
 	SHA256 [32]byte
 	Placed bool // false: promised, the copy is still to be made
+	Leaves bool // superseded: whether it still lies there does not matter
 }
 
 // Manifest lists what a region must hold, in ascending byte order of key, up to
@@ -69,7 +70,7 @@ func (t *Tx) Manifest(ctx context.Context, region, after string, limit int) ([]E
 		if err != nil {
 			return nil, attempt(err, "manifest of %s: %s", region, r.Key)
 		}
-		expected[i] = Expected{Key: r.Key, ID: record.ObjectID(r.Object), Size: r.Size, SHA256: sum, Placed: r.PlacedAt != 0}
+		expected[i] = Expected{Key: r.Key, ID: record.ObjectID(r.Object), Size: r.Size, SHA256: sum, Placed: r.PlacedAt != 0, Leaves: r.SupersededBy != ""}
 	}
 	return expected, nil
 }

@@ -4,8 +4,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: InsertDocument :execrows
-INSERT INTO documents (id, patient, study, series, instance, fingerprint, category, held, stored_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO documents (id, patient, study, series, instance, fingerprint, category, held, stored_by, rules, review)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT DO NOTHING;
 
 -- name: DocumentByID :one

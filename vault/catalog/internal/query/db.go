@@ -27,20 +27,38 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.advanceHeadStmt, err = db.PrepareContext(ctx, advanceHead); err != nil {
 		return nil, fmt.Errorf("error preparing query AdvanceHead: %w", err)
 	}
+	if q.advanceRederivationStmt, err = db.PrepareContext(ctx, advanceRederivation); err != nil {
+		return nil, fmt.Errorf("error preparing query AdvanceRederivation: %w", err)
+	}
 	if q.anyGenerationStmt, err = db.PrepareContext(ctx, anyGeneration); err != nil {
 		return nil, fmt.Errorf("error preparing query AnyGeneration: %w", err)
+	}
+	if q.approveRederivationStmt, err = db.PrepareContext(ctx, approveRederivation); err != nil {
+		return nil, fmt.Errorf("error preparing query ApproveRederivation: %w", err)
 	}
 	if q.countPendingStmt, err = db.PrepareContext(ctx, countPending); err != nil {
 		return nil, fmt.Errorf("error preparing query CountPending: %w", err)
 	}
+	if q.countRederivedStmt, err = db.PrepareContext(ctx, countRederived); err != nil {
+		return nil, fmt.Errorf("error preparing query CountRederived: %w", err)
+	}
 	if q.countWrapsStmt, err = db.PrepareContext(ctx, countWraps); err != nil {
 		return nil, fmt.Errorf("error preparing query CountWraps: %w", err)
+	}
+	if q.deleteDocumentStmt, err = db.PrepareContext(ctx, deleteDocument); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteDocument: %w", err)
 	}
 	if q.deleteJobStmt, err = db.PrepareContext(ctx, deleteJob); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteJob: %w", err)
 	}
 	if q.deleteObjectStmt, err = db.PrepareContext(ctx, deleteObject); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteObject: %w", err)
+	}
+	if q.deletePlacementStmt, err = db.PrepareContext(ctx, deletePlacement); err != nil {
+		return nil, fmt.Errorf("error preparing query DeletePlacement: %w", err)
+	}
+	if q.deleteTermsStmt, err = db.PrepareContext(ctx, deleteTerms); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteTerms: %w", err)
 	}
 	if q.documentByFingerprintStmt, err = db.PrepareContext(ctx, documentByFingerprint); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentByFingerprint: %w", err)
@@ -69,8 +87,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getPatientStmt, err = db.PrepareContext(ctx, getPatient); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPatient: %w", err)
 	}
+	if q.getRederivationStmt, err = db.PrepareContext(ctx, getRederivation); err != nil {
+		return nil, fmt.Errorf("error preparing query GetRederivation: %w", err)
+	}
 	if q.getShardStmt, err = db.PrepareContext(ctx, getShard); err != nil {
 		return nil, fmt.Errorf("error preparing query GetShard: %w", err)
+	}
+	if q.heldDocumentsStmt, err = db.PrepareContext(ctx, heldDocuments); err != nil {
+		return nil, fmt.Errorf("error preparing query HeldDocuments: %w", err)
 	}
 	if q.insertCareStmt, err = db.PrepareContext(ctx, insertCare); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertCare: %w", err)
@@ -86,6 +110,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.insertPendingStmt, err = db.PrepareContext(ctx, insertPending); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertPending: %w", err)
+	}
+	if q.insertRederivationStmt, err = db.PrepareContext(ctx, insertRederivation); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertRederivation: %w", err)
 	}
 	if q.insertShardStmt, err = db.PrepareContext(ctx, insertShard); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertShard: %w", err)
@@ -111,6 +138,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listPlacementsStmt, err = db.PrepareContext(ctx, listPlacements); err != nil {
 		return nil, fmt.Errorf("error preparing query ListPlacements: %w", err)
 	}
+	if q.listRederivationsStmt, err = db.PrepareContext(ctx, listRederivations); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRederivations: %w", err)
+	}
 	if q.listShardWrapsStmt, err = db.PrepareContext(ctx, listShardWraps); err != nil {
 		return nil, fmt.Errorf("error preparing query ListShardWraps: %w", err)
 	}
@@ -132,6 +162,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.markPlacedStmt, err = db.PrepareContext(ctx, markPlaced); err != nil {
 		return nil, fmt.Errorf("error preparing query MarkPlaced: %w", err)
 	}
+	if q.moveSuccessorsStmt, err = db.PrepareContext(ctx, moveSuccessors); err != nil {
+		return nil, fmt.Errorf("error preparing query MoveSuccessors: %w", err)
+	}
 	if q.pendingJobsStmt, err = db.PrepareContext(ctx, pendingJobs); err != nil {
 		return nil, fmt.Errorf("error preparing query PendingJobs: %w", err)
 	}
@@ -147,8 +180,20 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.retryJobStmt, err = db.PrepareContext(ctx, retryJob); err != nil {
 		return nil, fmt.Errorf("error preparing query RetryJob: %w", err)
 	}
+	if q.setReviewStmt, err = db.PrepareContext(ctx, setReview); err != nil {
+		return nil, fmt.Errorf("error preparing query SetReview: %w", err)
+	}
+	if q.setRulesStmt, err = db.PrepareContext(ctx, setRules); err != nil {
+		return nil, fmt.Errorf("error preparing query SetRules: %w", err)
+	}
 	if q.setShardStmt, err = db.PrepareContext(ctx, setShard); err != nil {
 		return nil, fmt.Errorf("error preparing query SetShard: %w", err)
+	}
+	if q.staleDocumentsStmt, err = db.PrepareContext(ctx, staleDocuments); err != nil {
+		return nil, fmt.Errorf("error preparing query StaleDocuments: %w", err)
+	}
+	if q.supersedeObjectStmt, err = db.PrepareContext(ctx, supersedeObject); err != nil {
+		return nil, fmt.Errorf("error preparing query SupersedeObject: %w", err)
 	}
 	if q.sweepReadWindowsStmt, err = db.PrepareContext(ctx, sweepReadWindows); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepReadWindows: %w", err)
@@ -175,9 +220,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing advanceHeadStmt: %w", cerr)
 		}
 	}
+	if q.advanceRederivationStmt != nil {
+		if cerr := q.advanceRederivationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing advanceRederivationStmt: %w", cerr)
+		}
+	}
 	if q.anyGenerationStmt != nil {
 		if cerr := q.anyGenerationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing anyGenerationStmt: %w", cerr)
+		}
+	}
+	if q.approveRederivationStmt != nil {
+		if cerr := q.approveRederivationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing approveRederivationStmt: %w", cerr)
 		}
 	}
 	if q.countPendingStmt != nil {
@@ -185,9 +240,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing countPendingStmt: %w", cerr)
 		}
 	}
+	if q.countRederivedStmt != nil {
+		if cerr := q.countRederivedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countRederivedStmt: %w", cerr)
+		}
+	}
 	if q.countWrapsStmt != nil {
 		if cerr := q.countWrapsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countWrapsStmt: %w", cerr)
+		}
+	}
+	if q.deleteDocumentStmt != nil {
+		if cerr := q.deleteDocumentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteDocumentStmt: %w", cerr)
 		}
 	}
 	if q.deleteJobStmt != nil {
@@ -198,6 +263,16 @@ func (q *Queries) Close() error {
 	if q.deleteObjectStmt != nil {
 		if cerr := q.deleteObjectStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteObjectStmt: %w", cerr)
+		}
+	}
+	if q.deletePlacementStmt != nil {
+		if cerr := q.deletePlacementStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deletePlacementStmt: %w", cerr)
+		}
+	}
+	if q.deleteTermsStmt != nil {
+		if cerr := q.deleteTermsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteTermsStmt: %w", cerr)
 		}
 	}
 	if q.documentByFingerprintStmt != nil {
@@ -245,9 +320,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getPatientStmt: %w", cerr)
 		}
 	}
+	if q.getRederivationStmt != nil {
+		if cerr := q.getRederivationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getRederivationStmt: %w", cerr)
+		}
+	}
 	if q.getShardStmt != nil {
 		if cerr := q.getShardStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getShardStmt: %w", cerr)
+		}
+	}
+	if q.heldDocumentsStmt != nil {
+		if cerr := q.heldDocumentsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing heldDocumentsStmt: %w", cerr)
 		}
 	}
 	if q.insertCareStmt != nil {
@@ -273,6 +358,11 @@ func (q *Queries) Close() error {
 	if q.insertPendingStmt != nil {
 		if cerr := q.insertPendingStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertPendingStmt: %w", cerr)
+		}
+	}
+	if q.insertRederivationStmt != nil {
+		if cerr := q.insertRederivationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertRederivationStmt: %w", cerr)
 		}
 	}
 	if q.insertShardStmt != nil {
@@ -315,6 +405,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listPlacementsStmt: %w", cerr)
 		}
 	}
+	if q.listRederivationsStmt != nil {
+		if cerr := q.listRederivationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRederivationsStmt: %w", cerr)
+		}
+	}
 	if q.listShardWrapsStmt != nil {
 		if cerr := q.listShardWrapsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listShardWrapsStmt: %w", cerr)
@@ -350,6 +445,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing markPlacedStmt: %w", cerr)
 		}
 	}
+	if q.moveSuccessorsStmt != nil {
+		if cerr := q.moveSuccessorsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing moveSuccessorsStmt: %w", cerr)
+		}
+	}
 	if q.pendingJobsStmt != nil {
 		if cerr := q.pendingJobsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pendingJobsStmt: %w", cerr)
@@ -375,9 +475,29 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing retryJobStmt: %w", cerr)
 		}
 	}
+	if q.setReviewStmt != nil {
+		if cerr := q.setReviewStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setReviewStmt: %w", cerr)
+		}
+	}
+	if q.setRulesStmt != nil {
+		if cerr := q.setRulesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setRulesStmt: %w", cerr)
+		}
+	}
 	if q.setShardStmt != nil {
 		if cerr := q.setShardStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setShardStmt: %w", cerr)
+		}
+	}
+	if q.staleDocumentsStmt != nil {
+		if cerr := q.staleDocumentsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing staleDocumentsStmt: %w", cerr)
+		}
+	}
+	if q.supersedeObjectStmt != nil {
+		if cerr := q.supersedeObjectStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing supersedeObjectStmt: %w", cerr)
 		}
 	}
 	if q.sweepReadWindowsStmt != nil {
@@ -445,11 +565,17 @@ type Queries struct {
 	db                        DBTX
 	tx                        *sql.Tx
 	advanceHeadStmt           *sql.Stmt
+	advanceRederivationStmt   *sql.Stmt
 	anyGenerationStmt         *sql.Stmt
+	approveRederivationStmt   *sql.Stmt
 	countPendingStmt          *sql.Stmt
+	countRederivedStmt        *sql.Stmt
 	countWrapsStmt            *sql.Stmt
+	deleteDocumentStmt        *sql.Stmt
 	deleteJobStmt             *sql.Stmt
 	deleteObjectStmt          *sql.Stmt
+	deletePlacementStmt       *sql.Stmt
+	deleteTermsStmt           *sql.Stmt
 	documentByFingerprintStmt *sql.Stmt
 	documentByIDStmt          *sql.Stmt
 	documentByInstanceStmt    *sql.Stmt
@@ -459,12 +585,15 @@ type Queries struct {
 	getHeadStmt               *sql.Stmt
 	getObjectStmt             *sql.Stmt
 	getPatientStmt            *sql.Stmt
+	getRederivationStmt       *sql.Stmt
 	getShardStmt              *sql.Stmt
+	heldDocumentsStmt         *sql.Stmt
 	insertCareStmt            *sql.Stmt
 	insertDocumentStmt        *sql.Stmt
 	insertObjectStmt          *sql.Stmt
 	insertPatientStmt         *sql.Stmt
 	insertPendingStmt         *sql.Stmt
+	insertRederivationStmt    *sql.Stmt
 	insertShardStmt           *sql.Stmt
 	insertWrapStmt            *sql.Stmt
 	leaseJobsStmt             *sql.Stmt
@@ -473,6 +602,7 @@ type Queries struct {
 	listLeavesStmt            *sql.Stmt
 	listPendingStmt           *sql.Stmt
 	listPlacementsStmt        *sql.Stmt
+	listRederivationsStmt     *sql.Stmt
 	listShardWrapsStmt        *sql.Stmt
 	listWrapsStmt             *sql.Stmt
 	lockJobStmt               *sql.Stmt
@@ -480,12 +610,17 @@ type Queries struct {
 	lockShardStmt             *sql.Stmt
 	manifestStmt              *sql.Stmt
 	markPlacedStmt            *sql.Stmt
+	moveSuccessorsStmt        *sql.Stmt
 	pendingJobsStmt           *sql.Stmt
 	promiseRegionStmt         *sql.Stmt
 	regionStatsStmt           *sql.Stmt
 	replaceWrapStmt           *sql.Stmt
 	retryJobStmt              *sql.Stmt
+	setReviewStmt             *sql.Stmt
+	setRulesStmt              *sql.Stmt
 	setShardStmt              *sql.Stmt
+	staleDocumentsStmt        *sql.Stmt
+	supersedeObjectStmt       *sql.Stmt
 	sweepReadWindowsStmt      *sql.Stmt
 	treatedByStmt             *sql.Stmt
 	treatsStmt                *sql.Stmt
@@ -498,11 +633,17 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                        tx,
 		tx:                        tx,
 		advanceHeadStmt:           q.advanceHeadStmt,
+		advanceRederivationStmt:   q.advanceRederivationStmt,
 		anyGenerationStmt:         q.anyGenerationStmt,
+		approveRederivationStmt:   q.approveRederivationStmt,
 		countPendingStmt:          q.countPendingStmt,
+		countRederivedStmt:        q.countRederivedStmt,
 		countWrapsStmt:            q.countWrapsStmt,
+		deleteDocumentStmt:        q.deleteDocumentStmt,
 		deleteJobStmt:             q.deleteJobStmt,
 		deleteObjectStmt:          q.deleteObjectStmt,
+		deletePlacementStmt:       q.deletePlacementStmt,
+		deleteTermsStmt:           q.deleteTermsStmt,
 		documentByFingerprintStmt: q.documentByFingerprintStmt,
 		documentByIDStmt:          q.documentByIDStmt,
 		documentByInstanceStmt:    q.documentByInstanceStmt,
@@ -512,12 +653,15 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getHeadStmt:               q.getHeadStmt,
 		getObjectStmt:             q.getObjectStmt,
 		getPatientStmt:            q.getPatientStmt,
+		getRederivationStmt:       q.getRederivationStmt,
 		getShardStmt:              q.getShardStmt,
+		heldDocumentsStmt:         q.heldDocumentsStmt,
 		insertCareStmt:            q.insertCareStmt,
 		insertDocumentStmt:        q.insertDocumentStmt,
 		insertObjectStmt:          q.insertObjectStmt,
 		insertPatientStmt:         q.insertPatientStmt,
 		insertPendingStmt:         q.insertPendingStmt,
+		insertRederivationStmt:    q.insertRederivationStmt,
 		insertShardStmt:           q.insertShardStmt,
 		insertWrapStmt:            q.insertWrapStmt,
 		leaseJobsStmt:             q.leaseJobsStmt,
@@ -526,6 +670,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listLeavesStmt:            q.listLeavesStmt,
 		listPendingStmt:           q.listPendingStmt,
 		listPlacementsStmt:        q.listPlacementsStmt,
+		listRederivationsStmt:     q.listRederivationsStmt,
 		listShardWrapsStmt:        q.listShardWrapsStmt,
 		listWrapsStmt:             q.listWrapsStmt,
 		lockJobStmt:               q.lockJobStmt,
@@ -533,12 +678,17 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		lockShardStmt:             q.lockShardStmt,
 		manifestStmt:              q.manifestStmt,
 		markPlacedStmt:            q.markPlacedStmt,
+		moveSuccessorsStmt:        q.moveSuccessorsStmt,
 		pendingJobsStmt:           q.pendingJobsStmt,
 		promiseRegionStmt:         q.promiseRegionStmt,
 		regionStatsStmt:           q.regionStatsStmt,
 		replaceWrapStmt:           q.replaceWrapStmt,
 		retryJobStmt:              q.retryJobStmt,
+		setReviewStmt:             q.setReviewStmt,
+		setRulesStmt:              q.setRulesStmt,
 		setShardStmt:              q.setShardStmt,
+		staleDocumentsStmt:        q.staleDocumentsStmt,
+		supersedeObjectStmt:       q.supersedeObjectStmt,
 		sweepReadWindowsStmt:      q.sweepReadWindowsStmt,
 		treatedByStmt:             q.treatedByStmt,
 		treatsStmt:                q.treatsStmt,

@@ -22,7 +22,7 @@ func (q *Queries) DeleteObject(ctx context.Context, id string) (int64, error) {
 }
 
 const documentByFingerprint = `-- name: DocumentByFingerprint :one
-SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.record_type, o.created_at, d.id, d.patient, d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by FROM documents d JOIN objects o ON o.id = d.id
+SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.record_type, o.created_at, o.superseded_by, d.id, d.patient, d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by, d.rules, d.review FROM documents d JOIN objects o ON o.id = d.id
 WHERE d.patient = $1 AND d.fingerprint = $2 AND d.fingerprint <> ''
 `
 
@@ -51,6 +51,7 @@ func (q *Queries) DocumentByFingerprint(ctx context.Context, arg DocumentByFinge
 		&i.Object.Footer,
 		&i.Object.RecordType,
 		&i.Object.CreatedAt,
+		&i.Object.SupersededBy,
 		&i.Document.ID,
 		&i.Document.Patient,
 		&i.Document.Study,
@@ -60,12 +61,14 @@ func (q *Queries) DocumentByFingerprint(ctx context.Context, arg DocumentByFinge
 		&i.Document.Category,
 		&i.Document.Held,
 		&i.Document.StoredBy,
+		&i.Document.Rules,
+		&i.Document.Review,
 	)
 	return i, err
 }
 
 const documentByID = `-- name: DocumentByID :one
-SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.record_type, o.created_at, d.id, d.patient, d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by FROM documents d JOIN objects o ON o.id = d.id WHERE d.id = $1
+SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.record_type, o.created_at, o.superseded_by, d.id, d.patient, d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by, d.rules, d.review FROM documents d JOIN objects o ON o.id = d.id WHERE d.id = $1
 `
 
 type DocumentByIDRow struct {
@@ -88,6 +91,7 @@ func (q *Queries) DocumentByID(ctx context.Context, id string) (DocumentByIDRow,
 		&i.Object.Footer,
 		&i.Object.RecordType,
 		&i.Object.CreatedAt,
+		&i.Object.SupersededBy,
 		&i.Document.ID,
 		&i.Document.Patient,
 		&i.Document.Study,
@@ -97,12 +101,14 @@ func (q *Queries) DocumentByID(ctx context.Context, id string) (DocumentByIDRow,
 		&i.Document.Category,
 		&i.Document.Held,
 		&i.Document.StoredBy,
+		&i.Document.Rules,
+		&i.Document.Review,
 	)
 	return i, err
 }
 
 const documentByInstance = `-- name: DocumentByInstance :one
-SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.record_type, o.created_at, d.id, d.patient, d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by FROM documents d JOIN objects o ON o.id = d.id
+SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.record_type, o.created_at, o.superseded_by, d.id, d.patient, d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by, d.rules, d.review FROM documents d JOIN objects o ON o.id = d.id
 WHERE d.instance = $1 AND d.instance <> ''
 `
 
@@ -126,6 +132,7 @@ func (q *Queries) DocumentByInstance(ctx context.Context, instance string) (Docu
 		&i.Object.Footer,
 		&i.Object.RecordType,
 		&i.Object.CreatedAt,
+		&i.Object.SupersededBy,
 		&i.Document.ID,
 		&i.Document.Patient,
 		&i.Document.Study,
@@ -135,12 +142,14 @@ func (q *Queries) DocumentByInstance(ctx context.Context, instance string) (Docu
 		&i.Document.Category,
 		&i.Document.Held,
 		&i.Document.StoredBy,
+		&i.Document.Rules,
+		&i.Document.Review,
 	)
 	return i, err
 }
 
 const getObject = `-- name: GetObject :one
-SELECT id, class, patient, generation, seal, kind, size, sha256, footer, record_type, created_at FROM objects WHERE id = $1
+SELECT id, class, patient, generation, seal, kind, size, sha256, footer, record_type, created_at, superseded_by FROM objects WHERE id = $1
 `
 
 func (q *Queries) GetObject(ctx context.Context, id string) (Object, error) {
@@ -158,13 +167,14 @@ func (q *Queries) GetObject(ctx context.Context, id string) (Object, error) {
 		&i.Footer,
 		&i.RecordType,
 		&i.CreatedAt,
+		&i.SupersededBy,
 	)
 	return i, err
 }
 
 const insertDocument = `-- name: InsertDocument :execrows
-INSERT INTO documents (id, patient, study, series, instance, fingerprint, category, held, stored_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO documents (id, patient, study, series, instance, fingerprint, category, held, stored_by, rules, review)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT DO NOTHING
 `
 
@@ -178,6 +188,8 @@ type InsertDocumentParams struct {
 	Category    string
 	Held        string
 	StoredBy    string
+	Rules       string
+	Review      string
 }
 
 func (q *Queries) InsertDocument(ctx context.Context, arg InsertDocumentParams) (int64, error) {
@@ -191,6 +203,8 @@ func (q *Queries) InsertDocument(ctx context.Context, arg InsertDocumentParams) 
 		arg.Category,
 		arg.Held,
 		arg.StoredBy,
+		arg.Rules,
+		arg.Review,
 	)
 	if err != nil {
 		return 0, err

@@ -41,6 +41,8 @@ type Document struct {
 	Category    string
 	Held        string
 	StoredBy    string
+	Rules       string
+	Review      string
 }
 
 type Job struct {
@@ -55,17 +57,18 @@ type Job struct {
 }
 
 type Object struct {
-	ID         string
-	Class      string
-	Patient    string
-	Generation int64
-	Seal       string
-	Kind       int64
-	Size       int64
-	Sha256     []byte
-	Footer     []byte
-	RecordType string
-	CreatedAt  int64
+	ID           string
+	Class        string
+	Patient      string
+	Generation   int64
+	Seal         string
+	Kind         int64
+	Size         int64
+	Sha256       []byte
+	Footer       []byte
+	RecordType   string
+	CreatedAt    int64
+	SupersededBy string
 }
 
 type Patient struct {
@@ -74,6 +77,22 @@ type Patient struct {
 	State      string
 	Country    string
 	CreatedAt  int64
+}
+
+type Rederivation struct {
+	ID         string
+	Rules      string
+	Reason     string
+	ProposedBy string
+	ProposedAt int64
+	ApprovedBy string
+	ApprovedAt int64
+	Position   string
+	Listed     int64
+	Total      int64
+	Superseded int64
+	Unchanged  int64
+	Refused    int64
 }
 
 type Wrap struct {

@@ -47,7 +47,7 @@ func (q *Queries) ListPlacements(ctx context.Context, arg ListPlacementsParams) 
 }
 
 const manifest = `-- name: Manifest :many
-SELECT p.key, p.object, o.size, o.sha256, p.placed_at
+SELECT p.key, p.object, o.size, o.sha256, p.placed_at, o.superseded_by
 FROM placements p JOIN objects o ON o.id = p.object
 WHERE p.region = $1 AND p.key > $2
 ORDER BY p.key LIMIT $3
@@ -60,11 +60,12 @@ type ManifestParams struct {
 }
 
 type ManifestRow struct {
-	Key      string
-	Object   string
-	Size     int64
-	Sha256   []byte
-	PlacedAt int64
+	Key          string
+	Object       string
+	Size         int64
+	Sha256       []byte
+	PlacedAt     int64
+	SupersededBy string
 }
 
 func (q *Queries) Manifest(ctx context.Context, arg ManifestParams) ([]ManifestRow, error) {
@@ -82,6 +83,7 @@ func (q *Queries) Manifest(ctx context.Context, arg ManifestParams) ([]ManifestR
 			&i.Size,
 			&i.Sha256,
 			&i.PlacedAt,
+			&i.SupersededBy,
 		); err != nil {
 			return nil, err
 		}
