@@ -96,6 +96,9 @@ func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
 			return fmt.Errorf("open catalog: prepare: %w", err)
 		}
 	}
+	if err := c.indexOldCommits(ctx); err != nil {
+		return fmt.Errorf("open catalog: %w", err)
+	}
 	return nil
 }
 
