@@ -57,6 +57,12 @@ var rights = []right{
 	{"dpo", "audit.read", "HCOMPL", "house any", ""},
 	{"auditor", "care.list", "HCOMPL", "any", ""},
 	{"auditor", "audit.read", "HCOMPL", "house any", ""},
+	{"dpo", "attest.read", "HCOMPL", "any", ""},
+	{"auditor", "attest.read", "HCOMPL", "any", ""},
+	{"quality", "attest.read", "HQUALIMP HOPERAT", "any", ""},
+	{"clinician", "attest.read", "TREAT ETREAT HQUALIMP HOPERAT", "own", ""},
+	{"quality", "document.export", "HQUALIMP", "any", "deidentified"},
+	{"researcher", "document.export", "HRESCH", "consented", "deidentified"},
 }
 
 // expected reads the table; limits that stand above it come first.
@@ -95,7 +101,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 	roles := append(record.Roles(), "", "janitor")
 	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat"}
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
-		"regions.list", "regions.verify", "regions.repair", "audit.read", "keys.manage", "patient.know", "", "document.delete"}
+		"regions.list", "regions.verify", "regions.repair", "audit.read", "keys.manage", "attest.read", "document.export", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {
 		patients = append(patients, &access.Patient{Token: token, State: "active",

@@ -167,6 +167,8 @@ const (
 	ActionRepair    Action = "regions.repair"
 	ActionAuditRead Action = "audit.read"
 	ActionKeys      Action = "keys.manage"
+	ActionAttest    Action = "attest.read"
+	ActionExport    Action = "document.export"
 )
 
 // Actor is who acts. The zero Actor may do nothing.
