@@ -46,6 +46,7 @@ type Config struct {
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
 	Workers   int                              // copies made at once; default 4
 	Poll      time.Duration                    // how often an idle worker looks for work; default 1 s
+	Linger    time.Duration                    // how long a superseded object stays for those who are reading it; default 30 s
 	Log       *slog.Logger                     // default: discarded
 	Now       func() time.Time                 // default time.Now
 }
@@ -58,6 +59,7 @@ type Vault struct {
 	tokens  *token.Tokens
 	log     *audit.Sequencer
 	logKey  note.Verifier
+	logVKey string // the same in text
 	deks    *dekCache
 	fresh   freshKeys
 	windows *windows
@@ -89,6 +91,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	cfg.Workers = cmp.Or(cfg.Workers, 4)
 	cfg.Poll = cmp.Or(cfg.Poll, time.Second)
+	cfg.Linger = cmp.Or(cfg.Linger, 30*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -117,7 +120,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.logKey = signer.Verifier()
+	v.logKey, v.logVKey = signer.Verifier(), signer.VerifierKey()
 	v.log, err = audit.NewSequencer(audit.SequencerConfig{Tree: cfg.Catalog, Signer: signer, Now: cfg.Now,
 		Report: func(err error) { cfg.Log.Error("append to the log", "err", err) }})
 	return v, err

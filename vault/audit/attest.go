@@ -9,7 +9,7 @@ import (
 
 // Attest says how identity was taken out of a document. It is part of the commit
 // leaf, so that it can be neither changed nor left out later. It holds no patient
-// data: the original is named by a commitment (see CommitOriginal), because its plain
+// data: the original is named by a commitment (see Opening), because its plain
 // hash would tell whoever has a copy whose token stands beside it.
 type Attest struct {
 	Original [32]byte       // commitment to size and SHA-256 of the original
@@ -35,14 +35,20 @@ type KeyVersion struct {
 	Version int    `json:"version"` // at least 1
 }
 
-// CommitOriginal commits to a document without naming it: SHA-256 over a label, salt,
-// size (8 bytes, big endian) and SHA-256 of the original. Whoever is given salt, size
-// and hash can check it; from the commitment alone a copy of the original cannot be
-// recognised, nor once the salt is destroyed.
-func CommitOriginal(salt [32]byte, size int64, sum [32]byte) [32]byte {
-	data := append([]byte("medvault original 1|"), salt[:]...)
-	data = binary.BigEndian.AppendUint64(data, uint64(size))
-	return sha256.Sum256(append(data, sum[:]...))
+// Opening is what opens the commitment to an original.
+type Opening struct {
+	Size   int64
+	SHA256 [32]byte
+	Salt   [32]byte // random, or a child of a key that can be destroyed
+}
+
+// Commitment names a document only to whoever has its opening: SHA-256 over a label,
+// salt, size (8 bytes, big endian) and SHA-256 of the original. By the commitment
+// alone a copy of the original cannot be recognised, nor once the salt is destroyed.
+func (o Opening) Commitment() [32]byte {
+	data := append([]byte("medvault original 1|"), o.Salt[:]...)
+	data = binary.BigEndian.AppendUint64(data, uint64(o.Size))
+	return sha256.Sum256(append(data, o.SHA256[:]...))
 }
 
 type wireAttest struct {

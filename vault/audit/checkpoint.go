@@ -23,6 +23,7 @@ import (
 type Signer struct {
 	name     string
 	hash     uint32
+	key      string
 	verifier note.Verifier
 	sign     func(msg []byte) []byte
 }
@@ -44,7 +45,7 @@ func NewSigner(name string, seed []byte) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log signer: %w", err)
 	}
-	return &Signer{name: name, hash: verifier.KeyHash(), verifier: verifier,
+	return &Signer{name: name, hash: verifier.KeyHash(), key: vkey, verifier: verifier,
 		sign: func(msg []byte) []byte { return ed25519.Sign(private, msg) }}, nil
 }
 
@@ -56,6 +57,9 @@ func (s *Signer) KeyHash() uint32 { return s.hash }
 
 // Sign implements note.Signer.
 func (s *Signer) Sign(msg []byte) ([]byte, error) { return s.sign(msg), nil }
+
+// VerifierKey is the public key in the form of C2SP signed-note: NAME+HASH+KEY.
+func (s *Signer) VerifierKey() string { return s.key }
 
 // Verifier checks what the signer signs; it holds only the public key.
 func (s *Signer) Verifier() note.Verifier { return s.verifier }

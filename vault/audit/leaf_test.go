@@ -37,7 +37,7 @@ func storeLeaf() audit.Leaf {
 func attestedLeaf() audit.Leaf {
 	l := storeLeaf()
 	l.Commit.Attest = &audit.Attest{
-		Original: audit.CommitOriginal([32]byte{1}, 526000, sha256.Sum256([]byte("original"))),
+		Original: audit.Opening{Size: 526000, SHA256: sha256.Sum256([]byte("original")), Salt: [32]byte{1}}.Commitment(),
 		Size:     525312, SHA256: sha256.Sum256([]byte("content")),
 		Edition: "PS3.15 2026d", Profile: "default", Options: []string{"retain_safe_private", "retain_longitudinal_modified_dates"},
 		Rules:    strings.Repeat("ab", 32),
