@@ -71,7 +71,8 @@ func (v *Vault) Attest(ctx context.Context, a record.Actor, id record.ObjectID) 
 	if err != nil {
 		return Attestation{}, fmt.Errorf("%w: attest %s: %w", record.ErrTampered, id, err)
 	}
-	at := Attestation{Object: id, Leaf: string(proof.Leaf), Number: n, Checkpoint: string(proof.Checkpoint), LogKey: v.logVKey, SupersededBy: row.SupersededBy}
+	at := Attestation{Object: id, Leaf: string(proof.Leaf), Number: n, Inclusion: []string{}, Checkpoint: string(proof.Checkpoint),
+		LogKey: v.logVKey, SupersededBy: row.SupersededBy}
 	for _, h := range proof.Path {
 		at.Inclusion = append(at.Inclusion, h.String())
 	}

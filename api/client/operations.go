@@ -56,6 +56,14 @@ func (c *Client) AuditVerify(ctx context.Context) (vault.AuditReport, error) {
 	return report, err
 }
 
+// Attest fetches the proof of how identity was taken out of a document. It is not
+// verified yet.
+func (c *Client) Attest(ctx context.Context, id record.ObjectID) (vault.Attestation, error) {
+	var at vault.Attestation
+	err := c.call(ctx, http.MethodGet, "/api/v1/attestations/"+url.PathEscape(string(id)), nil, &at)
+	return at, err
+}
+
 // KeyStatus tells the versions of the key encryption keys.
 func (c *Client) KeyStatus(ctx context.Context) ([]vault.KeyStatus, error) {
 	var answer struct{ Keys []vault.KeyStatus }

@@ -36,6 +36,7 @@ func Register(r gin.IRouter, cfg Config) {
 	r.GET("/regions", f.regions)
 	r.POST("/verifications", f.verify)
 	r.GET("/audit/verify", f.auditVerify)
+	r.GET("/attestations/:object", f.attestation)
 	r.GET("/keys", f.keyStatus)
 	r.POST("/keys/rotations", f.rotateKeys)
 	r.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", OpenAPI) })
@@ -166,6 +167,21 @@ func (f *face) auditVerify(c *gin.Context) {
 		return
 	}
 	answer.JSON(c, http.StatusOK, report)
+}
+
+// attestation answers with what proves how identity was taken out of a document.
+func (f *face) attestation(c *gin.Context) {
+	id, err := record.ParseObjectID(c.Param("object"))
+	if err != nil {
+		answer.Error(c, record.ErrNotFound)
+		return
+	}
+	at, err := f.vault.Attest(c.Request.Context(), answer.Actor(c), id)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	answer.JSON(c, http.StatusOK, at)
 }
 
 // Keys is the answer to GET keys.
