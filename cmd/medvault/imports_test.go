@@ -30,7 +30,7 @@ var importMap = map[string][]string{
 	"vault": {
 		"vault/record", "vault/access", "vault/consent", "vault/residency", "vault/retention",
 		"vault/rights", "vault/breach", "vault/workday", "vault/audit", "vault/catalog",
-		"storage", "storage/replica", "keys", "keys/envelope", "keys/token", "imaging",
+		"storage", "storage/replica", "keys", "keys/envelope", "keys/token", "imaging", "imaging/subject", // what people write must not name the patient
 	},
 	"vault/record":    {},
 	"vault/access":    {"vault/record"},
@@ -66,7 +66,9 @@ var importMap = map[string][]string{
 	"imaging/pdf":         {"imaging", "imaging/subject", "imaging/descriptor"},
 	"imaging/subject":     {}, // who the patient is, in text and in bytes
 	"imaging/descriptor":  {"imaging/subject"},
-	"imaging/render":      {"imaging"},
+	"imaging/rle":         {},
+	"imaging/pixel":       {"imaging/rle"},
+	"imaging/render":      {"imaging", "imaging/pixel"},
 	"imaging/imagingtest": {"imaging"},
 }
 

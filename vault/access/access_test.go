@@ -62,6 +62,10 @@ var rights = []right{
 	{"quality", "attest.read", "HQUALIMP HOPERAT", "any", "deidentified"},
 	{"clinician", "attest.read", "TREAT ETREAT", "own", "original"},
 	{"clinician", "attest.read", "HQUALIMP HOPERAT", "own", "deidentified"},
+	{"reviewer", "review.list", "HQUALIMP HOPERAT", "house any", "deidentified"},
+	{"reviewer", "review.read review.release review.refuse", "HQUALIMP HOPERAT", "any", "deidentified"},
+	{"dpo", "rederivation.propose rederivation.approve rederivation.read", "HCOMPL", "house", ""},
+	{"admin", "rederivation.approve rederivation.read", "HSYSADMIN HOPERAT", "house", ""},
 	{"quality", "document.export", "HQUALIMP", "any", "deidentified"},
 	{"researcher", "document.export", "HRESCH", "consented", "deidentified"},
 }
@@ -69,7 +73,7 @@ var rights = []right{
 // expected reads the table; limits that stand above it come first.
 func expected(r access.Request) (bool, record.View) {
 	p := r.Patient
-	content := strings.HasPrefix(string(r.Action), "document.")
+	content := strings.HasPrefix(string(r.Action), "document.") || strings.HasPrefix(string(r.Action), "review.")
 	if p != nil {
 		known := p.State == "active" || p.State == "" && r.Action == "document.store"
 		if !known || content && (!p.Residency || p.Restricted) {
@@ -102,7 +106,9 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 	roles := append(record.Roles(), "", "janitor")
 	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat"}
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
-		"regions.list", "regions.verify", "regions.repair", "audit.read", "keys.manage", "attest.read", "document.export", "patient.know", "", "document.delete"}
+		"regions.list", "regions.verify", "regions.repair", "audit.read", "keys.manage", "attest.read", "document.export",
+		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
+		"rederivation.propose", "rederivation.approve", "rederivation.read", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {
 		patients = append(patients, &access.Patient{Token: token, State: "active",

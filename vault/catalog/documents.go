@@ -44,11 +44,11 @@ type Document struct {
 	Study, Series, Instance string // mapped UIDs; "" for a PDF
 	Fingerprint             string // keyed hash of the original's hash
 	Category                string
-	Held                    string // why the de-identified view is held back; "" when it is released
-	Terms                   []Term // what it is found by
-	By                      string // who stored it
-	Rules                   string // digest of the rules it was scrubbed by
-	Review                  string // what a person decided who looked at it while it is held: "" or ReviewRefused
+	Held                    string          // why the de-identified view is held back; "" when it is released
+	Terms                   []Term          // what it is found by
+	By                      string          // who stored it
+	Rules                   string          // digest of the rules it was scrubbed by
+	Review                  record.ObjectID // the record in which a person decided that it stays held; "" while nobody has
 }
 
 // Term is one blind value under which a document is found. A patient's terms are
@@ -86,7 +86,7 @@ func (t *Tx) insertDocument(ctx context.Context, d Document) error {
 		return err
 	}
 	n, err := t.q.InsertDocument(ctx, query.InsertDocumentParams{ID: string(d.ID), Patient: string(d.Patient), Study: d.Study, Series: d.Series,
-		Instance: d.Instance, Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, StoredBy: d.By, Rules: d.Rules, Review: d.Review})
+		Instance: d.Instance, Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, StoredBy: d.By, Rules: d.Rules, Review: string(d.Review)})
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func document(o query.Object, d query.Document) (Document, error) {
 		return Document{}, attempt(err, "document %s", o.ID)
 	}
 	return Document{Object: obj, Study: d.Study, Series: d.Series, Instance: d.Instance,
-		Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, By: d.StoredBy, Rules: d.Rules, Review: d.Review}, nil
+		Fingerprint: d.Fingerprint, Category: d.Category, Held: d.Held, By: d.StoredBy, Rules: d.Rules, Review: record.ObjectID(d.Review)}, nil
 }
 
 func object(o query.Object) (Object, error) {

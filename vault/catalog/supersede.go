@@ -9,10 +9,6 @@ import (
 	"medvault/vault/record"
 )
 
-// ReviewRefused: a person looked at a withheld document and decided that it stays
-// withheld.
-const ReviewRefused = "refused"
-
 // Supersede puts a document in the place of an old one, whose row keeps only what
 // leads to it: the old document and its own terms go, its placements stay until the
 // regions are rid of it (Removed). Not a document, or superseded already: ErrChanged.
@@ -62,10 +58,10 @@ func (t *Tx) Removed(ctx context.Context, id record.ObjectID, region string) err
 	return attempt(err, "removed %s from %s", id, region)
 }
 
-// Review notes what a person decided about a document that is held: ReviewRefused,
-// or "" for nothing. Absent: ErrNotFound.
-func (t *Tx) Review(ctx context.Context, id record.ObjectID, decided string) error {
-	n, err := t.q.SetReview(ctx, query.SetReviewParams{ID: string(id), Review: decided})
+// Review notes the record in which a person decided that a document stays held. Absent:
+// ErrNotFound.
+func (t *Tx) Review(ctx context.Context, id, decision record.ObjectID) error {
+	n, err := t.q.SetReview(ctx, query.SetReviewParams{ID: string(id), Review: string(decision)})
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
@@ -88,10 +84,13 @@ type Place struct {
 	ID   record.ObjectID
 }
 
-// Held lists documents that are withheld and of which a person has decided review, up
-// to limit behind a place, the newest first, without terms.
-func (t *Tx) Held(ctx context.Context, review string, behind Place, limit int) ([]Document, error) {
-	before := query.HeldDocumentsParams{Review: review, BeforeAt: math.MaxInt64, BeforeID: "", MaxRows: limit32(limit)}
+// Held lists documents that are withheld, those of which a person has decided so or
+// those that wait for one, up to limit behind a place, the newest first, without terms.
+func (t *Tx) Held(ctx context.Context, decided bool, behind Place, limit int) ([]Document, error) {
+	before := query.HeldDocumentsParams{BeforeAt: math.MaxInt64, MaxRows: limit32(limit)}
+	if decided {
+		before.Decided = 1
+	}
 	if behind.ID != "" {
 		before.BeforeAt, before.BeforeID = millis(behind.Time), string(behind.ID)
 	}

@@ -74,7 +74,7 @@ func TestHeldDocumentsNewestFirst(t *testing.T) {
 			}
 			insert(t, c, d)
 			if n == 1 {
-				update(t, c, func(ctx context.Context, tx *catalog.Tx) error { return tx.Review(ctx, d.ID, catalog.ReviewRefused) })
+				update(t, c, func(ctx context.Context, tx *catalog.Tx) error { return tx.Review(ctx, d.ID, record.NewObjectID()) })
 			} else if n > 1 {
 				want = append(want, d.ID)
 			}
@@ -83,7 +83,7 @@ func TestHeldDocumentsNewestFirst(t *testing.T) {
 			var got []record.ObjectID
 			var last time.Time
 			for behind := (catalog.Place{}); ; {
-				page, err := tx.Held(ctx, "", behind, 1)
+				page, err := tx.Held(ctx, false, behind, 1)
 				if err != nil || len(page) == 0 {
 					if !sameIDs(got, want) {
 						t.Errorf("held = %v, %v; want %v", got, err, want)
@@ -95,7 +95,7 @@ func TestHeldDocumentsNewestFirst(t *testing.T) {
 				}
 				last, behind = page[0].Created, catalog.Place{Time: page[0].Created, ID: page[0].ID}
 			}
-			if refused, err := tx.Held(ctx, catalog.ReviewRefused, catalog.Place{}, 10); err != nil || len(refused) != 1 {
+			if refused, err := tx.Held(ctx, true, catalog.Place{}, 10); err != nil || len(refused) != 1 {
 				t.Errorf("refused = %v, %v; want one", refused, err)
 			}
 			return nil

@@ -169,6 +169,17 @@ const (
 	ActionKeys      Action = "keys.manage"
 	ActionAttest    Action = "attest.read"
 	ActionExport    Action = "document.export"
+
+	ActionSupersede Action = "document.supersede" // by the vault itself
+
+	ActionReviewList    Action = "review.list"
+	ActionReviewRead    Action = "review.read"
+	ActionReviewRelease Action = "review.release"
+	ActionReviewRefuse  Action = "review.refuse"
+
+	ActionRederivePropose Action = "rederivation.propose"
+	ActionRederiveApprove Action = "rederivation.approve"
+	ActionRederiveRead    Action = "rederivation.read" // what it would change, how far it is
 )
 
 // Actor is who acts. The zero Actor may do nothing.

@@ -9,7 +9,8 @@
 ALTER TABLE objects ADD COLUMN superseded_by TEXT NOT NULL DEFAULT '';
 CREATE INDEX objects_superseded ON objects (superseded_by) WHERE superseded_by <> '';
 
--- review is '' while nobody has decided, or 'refused'.
+-- review is '' while nobody has decided, or the id of the record in which a person
+-- decided that the document stays withheld.
 ALTER TABLE documents ADD COLUMN rules TEXT NOT NULL DEFAULT '';
 ALTER TABLE documents ADD COLUMN review TEXT NOT NULL DEFAULT '';
 CREATE INDEX documents_held ON documents (review, id) WHERE held <> '';

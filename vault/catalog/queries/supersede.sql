@@ -23,7 +23,7 @@ UPDATE documents SET rules = sqlc.arg(rules) WHERE id = sqlc.arg(id);
 
 -- name: HeldDocuments :many
 SELECT sqlc.embed(o), sqlc.embed(d) FROM documents d JOIN objects o ON o.id = d.id
-WHERE d.held <> '' AND d.review = sqlc.arg(review)
+WHERE d.held <> '' AND CASE WHEN d.review <> '' THEN 1 ELSE 0 END = CAST(sqlc.arg(decided) AS BIGINT)
   AND (o.created_at < sqlc.arg(before_at) OR (o.created_at = sqlc.arg(before_at) AND d.id < sqlc.arg(before_id)))
 ORDER BY o.created_at DESC, d.id DESC LIMIT sqlc.arg(max_rows);
 

@@ -151,13 +151,13 @@ func (q *Queries) GetRederivation(ctx context.Context, id string) (Rederivation,
 
 const heldDocuments = `-- name: HeldDocuments :many
 SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, o.footer, o.record_type, o.created_at, o.superseded_by, d.id, d.patient, d.study, d.series, d.instance, d.fingerprint, d.category, d.held, d.stored_by, d.rules, d.review FROM documents d JOIN objects o ON o.id = d.id
-WHERE d.held <> '' AND d.review = $1
+WHERE d.held <> '' AND CASE WHEN d.review <> '' THEN 1 ELSE 0 END = CAST($1 AS BIGINT)
   AND (o.created_at < $2 OR (o.created_at = $2 AND d.id < $3))
 ORDER BY o.created_at DESC, d.id DESC LIMIT $4
 `
 
 type HeldDocumentsParams struct {
-	Review   string
+	Decided  int64
 	BeforeAt int64
 	BeforeID string
 	MaxRows  int32
@@ -170,7 +170,7 @@ type HeldDocumentsRow struct {
 
 func (q *Queries) HeldDocuments(ctx context.Context, arg HeldDocumentsParams) ([]HeldDocumentsRow, error) {
 	rows, err := q.query(ctx, q.heldDocumentsStmt, heldDocuments,
-		arg.Review,
+		arg.Decided,
 		arg.BeforeAt,
 		arg.BeforeID,
 		arg.MaxRows,
