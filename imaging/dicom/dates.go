@@ -1,6 +1,7 @@
 package dicom
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -55,4 +56,24 @@ func format(day time.Time, n int) string {
 		return ""
 	}
 	return day.Format("20060102")[:n]
+}
+
+// capAges writes ages over 89 years as 90 (PS3.15 E.3.7 and what many laws ask): so
+// old are few enough to be known by it. False when there is none.
+func capAges(value []byte) ([]byte, bool) {
+	parts := strings.Split(trimmed(string(value)), `\`)
+	capped := false
+	for i, p := range parts {
+		p = trimmed(p)
+		n := len(p) - 1
+		if n < 1 {
+			continue
+		}
+		age, err := strconv.Atoi(p[:n])
+		most := map[byte]int{'Y': 89, 'M': 90*12 - 1, 'W': 90*52 + 12, 'D': 90*365 + 21}[p[n]]
+		if err == nil && most != 0 && age > most {
+			parts[i], capped = "090Y", true
+		}
+	}
+	return padText(AS, strings.Join(parts, `\`)), capped
 }

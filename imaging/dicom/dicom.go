@@ -2,21 +2,43 @@
 //
 // A document is split into segments of elements held by reference and bulk values
 // that stream (split.go). The profile says what becomes of each element
-// (profile/), scrub.go writes the content and the restore script.
+// (profile/), rewrite.go does it, scrub.go writes the content and the restore script.
 package dicom
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
+	"strings"
+	"sync"
 
 	"medvault/imaging"
+	"medvault/imaging/descriptor"
 	"medvault/imaging/dicom/profile"
 )
 
-// Scrubber is the imaging.Scrubber for DICOM. It holds no state.
-type Scrubber struct{}
+// edition is that of the tables.
+const edition = "PS3.15 2026d"
 
-// New returns a Scrubber.
+// codeVersion changes with every change of this package that makes content come out
+// differently, so that what was stored before can be found and derived again.
+const codeVersion = "2"
+
+// Config is how a deployment wants identity taken out.
+type Config struct {
+	Profile string      // name of the set of options; default "default"
+	Options profile.Set // the set; not read when Profile is empty
+}
+
+// Scrubber is the imaging.Scrubber for DICOM. The zero value works by the default
+// profile. It is safe for concurrent use.
+type Scrubber struct{ rules *ruleset }
+
+// New returns a Scrubber of the default profile.
 func New() Scrubber { return Scrubber{} }
+
+// With returns a Scrubber of a deployment's own profile.
+func With(c Config) Scrubber { return Scrubber{c.ruleset()} }
 
 var _ imaging.Scrubber = Scrubber{}
 
@@ -25,7 +47,38 @@ func (Scrubber) Recast(w io.Writer, content io.Reader, p imaging.Pseudonyms) err
 	return imaging.ErrCannotConvert // recast.go is being written
 }
 
-// Rules names the tables and options this Scrubber works by.
-func (Scrubber) Rules() imaging.Rules {
-	return imaging.Rules{Edition: "PS3.15 2026d", Profile: "default", Digest: profile.RowsSHA256}
+// Rules names the tables and options this Scrubber works by. The digest covers the
+// tables, the vocabulary, the options and the version of the code.
+func (s Scrubber) Rules() imaging.Rules { return s.ruleset().told }
+
+func (s Scrubber) ruleset() *ruleset {
+	if s.rules == nil {
+		return defaultRules()
+	}
+	return s.rules
+}
+
+// ruleset is what a Scrubber works by.
+type ruleset struct {
+	options profile.Set
+	profile *profile.Profile
+	told    imaging.Rules
+}
+
+// defaultRules are made when first needed: they read every table.
+var defaultRules = sync.OnceValue(func() *ruleset { return Config{}.ruleset() })
+
+func (c Config) ruleset() *ruleset {
+	if c.Profile == "" {
+		c.Profile, c.Options = "default", profile.Default
+	}
+	r := &ruleset{options: c.Options, profile: profile.New(c.Options)}
+	sum := sha256.Sum256([]byte(strings.Join([]string{r.profile.Digest(), descriptor.Digest(), codeVersion}, "\n")))
+	r.told = imaging.Rules{
+		Edition: edition,
+		Profile: c.Profile,
+		Options: c.Options.Names(),
+		Digest:  hex.EncodeToString(sum[:]),
+	}
+	return r
 }

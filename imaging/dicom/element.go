@@ -25,6 +25,14 @@ const (
 	tagTransferSyntax Tag = 0x0002_0010
 )
 
+// Tags that have rules of their own.
+const (
+	tagIcon              Tag = 0x0088_0200
+	tagGraphicAnnotation Tag = 0x0070_0001
+	tagPatientName       Tag = 0x0010_0010
+	tagPatientID         Tag = 0x0010_0020
+)
+
 // Tags whose UIDs are always the sender's own.
 const (
 	tagInstance Tag = 0x0008_0018

@@ -8,7 +8,7 @@ import (
 
 // BeginAnyone is Begin for documents that do not say whose they are. Many real
 // files do not, and their bytes have to come back all the same.
-func BeginAnyone(r io.Reader) (imaging.Incoming, error) { return begin(r) }
+func BeginAnyone(r io.Reader) (imaging.Incoming, error) { return New().begin(r) }
 
 // ShiftDates shows how single dates move.
 func ShiftDates(vr VR, value string, days int) string { return shiftDates(vr, value, days) }

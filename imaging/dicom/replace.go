@@ -7,45 +7,60 @@ import (
 	"medvault/imaging/dicom/profile"
 )
 
-// replacement is the value that an element gets instead of its own; false when it
-// gets none and goes.
-func (w *rewriter) replacement(action profile.Action, keyword string, e *Element, value []byte, at place) ([]byte, bool) {
-	vr := w.vr(e)
-	switch {
-	case e.Tag == 0x0010_0020:
-		return w.patientToken(value, at), true
-	case e.Tag == 0x0010_0010:
-		if at == nested {
-			return nil, true
+// replace writes an element with the value that the rule gives it instead of its own.
+func (w *rewriter) replace(rule profile.Rule, e *Element, value []byte, vr VR) {
+	put := func(what effect, v []byte) {
+		if len(v) == 0 && what != cleaned {
+			what = emptied
 		}
-		return padText(PN, w.p.Patient), true
-	case action == profile.MapUID:
-		if bytes.Count(value, []byte{'\\'}) >= maxUIDs {
-			return nil, false
-		}
-		if e.Tag == tagInstance || e.Tag == tagStudy || e.Tag == tagSeries {
-			return padText(UI, w.mapOwn(string(value))), true
-		}
-		return padText(UI, w.mapUIDs(string(value))), true
-	case action == profile.Shift:
-		if vr != DA && vr != DT {
-			return nil, false
-		}
-		return padText(vr, shiftDates(vr, string(value), w.p.ShiftDays)), true
-	case names(keyword) && (vr == SH || vr == LO) && len(value) > 0:
-		return padText(vr, w.token(keyword, value, maxLength(vr))), true
-	case action == profile.Empty:
-		return nil, true
+		w.counts.add(what)
+		w.write(e.Tag, vr, v)
 	}
-	return dummy(vr)
+	switch {
+	case e.Tag == tagPatientID:
+		put(tokenised, w.patientToken(value))
+		return
+	case e.Tag == tagPatientName:
+		put(tokenised, w.patientName())
+		return
+	}
+	switch rule.Action {
+	case profile.Empty:
+		put(emptied, nil)
+		return
+	case profile.MapUID:
+		if bytes.Count(value, []byte{'\\'}) < maxUIDs {
+			put(mappedUID, padText(UI, w.mapInstance(e.Tag, string(value))))
+			return
+		}
+	case profile.Shift:
+		if vr == DA || vr == DT {
+			put(shifted, padText(vr, shiftDates(vr, string(value), w.p.ShiftDays)))
+			return
+		}
+	case profile.Token:
+		if v, ok := w.tokens(rule.Keyword, value, vr); ok {
+			put(tokenised, v)
+			return
+		}
+	case profile.Clean:
+		w.clean(rule, e, value, vr)
+		return
+	}
+	v, ok := dummy(vr)
+	if rule.Action == profile.Remove || !ok {
+		w.counts.add(removed)
+		return
+	}
+	put(replaced, v)
 }
 
 // patientToken replaces a Patient ID: the document's own by the patient's token,
 // another one in a sequence by a token of its own.
-func (w *rewriter) patientToken(value []byte, at place) []byte {
+func (w *rewriter) patientToken(value []byte) []byte {
 	value = bytes.Trim(value, " \x00")
 	switch {
-	case at == top || bytes.Equal(value, w.patientID):
+	case len(w.path) == 0 || bytes.Equal(value, w.patientID):
 		return padText(LO, w.p.Patient)
 	case len(value) == 0:
 		return nil
@@ -53,25 +68,95 @@ func (w *rewriter) patientToken(value []byte, at place) []byte {
 	return padText(LO, w.token("PatientID", value, maxLength(LO)))
 }
 
+// patientName is the token too; in a sequence nobody needs it.
+func (w *rewriter) patientName() []byte {
+	if len(w.path) > 0 {
+		return nil
+	}
+	return padText(PN, w.p.Patient)
+}
+
+// tokens replaces every value by a token that the VR allows; false where it allows
+// none.
+func (w *rewriter) tokens(keyword string, value []byte, vr VR) ([]byte, bool) {
+	if keyword == "" {
+		keyword = vr.String()
+	}
+	switch vr {
+	case PN:
+		keyword = "PersonName"
+	case AE, CS, LO, LT, SH, ST, UC, UT:
+	case UI:
+		return padText(UI, w.mapUIDs(string(value))), true
+	default:
+		return nil, false
+	}
+	parts := []string{w.text8(vr, value)}
+	if multiple(vr) {
+		parts = strings.Split(parts[0], `\`)
+	}
+	for i, p := range parts {
+		if p = trimmed(p); p != "" {
+			p = w.p.ID(keyword, p, maxLength(vr))
+		}
+		if vr == CS {
+			p = strings.ToUpper(p)
+		}
+		parts[i] = p
+	}
+	joined := strings.Join(parts, `\`)
+	return padText(vr, joined), len(joined) <= maxBytes(vr)
+}
+
 func (w *rewriter) token(keyword string, value []byte, most int) string {
-	text := trimmed(w.charset.Text(value))
+	text := trimmed(w.scope.charset.Text(value))
 	if text == "" {
 		return ""
 	}
 	return w.p.ID(keyword, text, most)
 }
 
-// names reports whether an attribute identifies something by a number or code, so
-// that a token serves where the table asks for an empty or a dummy value.
-func names(keyword string) bool {
-	return strings.HasSuffix(keyword, "ID") || strings.HasSuffix(keyword, "Number") || strings.HasSuffix(keyword, "Identifier")
-}
-
+// maxLength is how many characters a value of a VR may have (PS3.5 6.2).
 func maxLength(vr VR) int {
-	if vr == SH {
+	switch vr {
+	case SH, AE, CS:
 		return 16
+	case ST:
+		return 1024
+	case LT:
+		return 10240
+	case UC, UT, UR:
+		return 1 << 20
 	}
 	return 64
+}
+
+// maxBytes is what the length of an element can say.
+func maxBytes(vr VR) int {
+	if vr.long() {
+		return maxHeld
+	}
+	return 0xFFFE
+}
+
+// multiple reports whether backslashes part the values of a VR.
+func multiple(vr VR) bool { return vr != LT && vr != ST && vr != UR && vr != UT }
+
+// text8 is the text of a value in UTF-8.
+func (w *rewriter) text8(vr VR, value []byte) string {
+	if vr == PN {
+		return w.scope.charset.Name(value)
+	}
+	return w.scope.charset.Text(value)
+}
+
+// mapInstance maps UIDs; those of instance, study and series are the sender's,
+// whatever they look like.
+func (w *rewriter) mapInstance(t Tag, value string) string {
+	if t == tagInstance || t == tagStudy || t == tagSeries {
+		return w.mapOwn(value)
+	}
+	return w.mapUIDs(value)
 }
 
 // mapUIDs maps every value but those that DICOM itself has registered.
@@ -149,6 +234,12 @@ func wellFormed(vr VR, value []byte) bool {
 		return only(value, digits+`+-\`)
 	case TM:
 		return only(value, digits+`.:-\`)
+	case DA:
+		return only(value, digits+`.-\`)
+	case DT:
+		return only(value, digits+`.+-\`)
+	case UI:
+		return only(value, digits+`.\`)
 	}
 	return true
 }

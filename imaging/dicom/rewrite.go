@@ -7,14 +7,15 @@ import (
 	"strings"
 
 	"medvault/imaging"
+	"medvault/imaging/descriptor"
 	"medvault/imaging/dicom/profile"
+	"medvault/imaging/subject"
 )
 
 const (
 	// What the content says of its writer.
 	implementationUID  = "2.25.304115897146082653219385537109741620517"
 	implementationName = "MEDVAULT"
-	method             = "MEDVAULT: PS3.15 2026d Basic Profile, Modified Dates"
 
 	maxUIDs = 4096 // in one element
 )
@@ -24,19 +25,50 @@ const (
 // are headers written anew.
 type rewriter struct {
 	p         imaging.Pseudonyms
-	charset   Charset
+	options   profile.Set
+	profile   *profile.Profile
+	class     string // SOP class, by which the profile knows an attribute's type
 	header    *Segment
 	source    Syntax
 	coding    coding // of the content
 	syntaxUID string // of the content
 	known     bool   // the transfer syntax is one of the standard
 	patientID []byte // raw, to know it again in sequences
+	own       []string
+	subject   *subject.Subject
+	words     *descriptor.Cleaner // nil until the first text is cleaned
 	residue   *residue
-	pending   []insert
-	out       []byte
-	begun     bool
-	pixels    bool // pixel data has been kept
-	tooLarge  bool // what was written has outgrown the original beyond reason
+	counts    tally
+	picture   picture
+
+	path     profile.Path // the sequences being written, outermost first
+	scope    scope
+	pending  []insert
+	out      []byte
+	begun    bool
+	pixels   bool // pixel data has been kept
+	drawings bool // an overlay or a curve has been kept, which nobody has looked at
+	tooLarge bool // what was written has outgrown the original beyond reason
+}
+
+// scope is what holds within one data set: the document's, or that of an item.
+type scope struct {
+	charset  Charset
+	end      int32   // index of the first element behind it, in its segment
+	last     Tag     // written last
+	blocks   []block // of private elements
+	people   bool    // everything in it says who somebody is
+	standard bool    // an item that is a code of a standard coding scheme
+}
+
+// picture is what the pixel side says of the content before it is written. The zero
+// value leaves the pixels and what describes them alone.
+type picture struct {
+	inserts   []insert         // told in place of the original's, tags ascending
+	leavesOut func(t Tag) bool // elements of the original that are no longer true; nil for none
+	syntax    func(Syntax) Syntax
+	header    func(vr VR, length uint32) (VR, uint32) // of the pixel data
+	cleaned   bool                                    // pixels were painted over, or a person has looked at them and let them go
 }
 
 // insert is an element the content has whether the original has it or not.
@@ -46,20 +78,24 @@ type insert struct {
 	value string
 }
 
-func newRewriter(p imaging.Pseudonyms, s *Splitter, header *Segment) *rewriter {
-	w := &rewriter{p: p, header: header, source: s.Syntax, pending: []insert{
-		{0x0012_0062, CS, "YES"},
-		{0x0012_0063, LO, method},
-		{0x0028_0303, CS, "MODIFIED"},
-	}}
+func newRewriter(p imaging.Pseudonyms, rules *ruleset, s *Splitter, header *Segment, about picture) *rewriter {
+	w := &rewriter{p: p, picture: about, options: rules.options, profile: rules.profile, header: header, source: s.Syntax}
 	if e := header.Find(0x0008_0005); e != nil {
-		w.charset = NewCharset(header.Bytes(e))
+		w.scope.charset = NewCharset(header.Bytes(e))
 	}
 	if e := header.Find(0x0010_0020); e != nil {
 		w.patientID = bytes.Trim(header.Bytes(e), " \x00")
 	}
-	w.syntaxUID, w.coding, w.known = contentSyntax(s.Syntax)
-	w.residue = newResidue(header, w.charset)
+	w.class = w.text(header, 0x0008_0016, 0x0002_0002)
+	syntax := s.Syntax
+	if about.syntax != nil {
+		syntax = about.syntax(syntax)
+	}
+	w.syntaxUID, w.coding, w.known = contentSyntax(syntax)
+	w.own = ownUIDs(header)
+	w.subject = subject.New(known(header, w.scope.charset, w.stays))
+	w.residue = newResidue(header, w.scope.charset)
+	w.pending = w.truth()
 	return w
 }
 
@@ -93,7 +129,8 @@ func (w *rewriter) segment(s *Segment) (written []byte, keepsBulk bool) {
 		w.out = make([]byte, 0, len(s.Raw)+1<<10)
 		w.fileMeta(s)
 	}
-	for i := int32(0); int(i) < len(s.Elements); i = s.Elements[i].Next {
+	w.scope.end = int32(len(s.Elements))
+	for i := int32(0); i < w.scope.end; i = s.Elements[i].Next {
 		e := &s.Elements[i]
 		if e.Tag.Group() == 2 {
 			continue
@@ -103,8 +140,9 @@ func (w *rewriter) segment(s *Segment) (written []byte, keepsBulk bool) {
 			keepsBulk = w.bulk(e)
 			continue
 		}
-		w.element(s, i, w.source.coding(), top)
+		w.element(s, i, w.source.coding())
 	}
+	w.forget()
 	return w.out, keepsBulk
 }
 
@@ -133,7 +171,7 @@ func (w *rewriter) fileMeta(s *Segment) {
 	explicit := rewriter{out: make([]byte, 0, 512)}
 	explicit.write(0x0002_0001, OB, []byte{0, 1})
 	if class := w.text(s, 0x0008_0016, 0x0002_0002); class != "" {
-		explicit.write(0x0002_0002, UI, padText(UI, w.mapUIDs(class)))
+		explicit.write(0x0002_0002, UI, padText(UI, w.mapKept(class)))
 	}
 	if instance := w.text(s, 0x0008_0018, 0x0002_0003); instance != "" {
 		explicit.write(0x0002_0003, UI, padText(UI, w.mapOwn(instance)))
@@ -159,73 +197,123 @@ func (w *rewriter) text(s *Segment, tags ...Tag) string {
 	return ""
 }
 
-// place says where in the document an element stands.
-type place bool
-
-const (
-	top    place = true
-	nested place = false
-)
-
 // element writes what the profile leaves of element i, whose source is written in c.
-func (w *rewriter) element(s *Segment, i int32, c coding, at place) {
+func (w *rewriter) element(s *Segment, i int32, c coding) {
 	if w.tooLarge = w.tooLarge || len(w.out) > 2*maxHeld; w.tooLarge {
 		return
 	}
 	e := &s.Elements[i]
-	action, keyword := w.decide(e, at)
-	switch {
-	case action == profile.Remove || e.Flags&Fragments != 0:
-		return
-	case e.Container() && action == profile.Keep:
-		w.sequence(s, i, c)
-		return
-	case e.Container() || e.VR == SQ:
-		if action == profile.Empty || action == profile.Dummy {
-			w.write(e.Tag, SQ, nil)
-		}
-		return
-	case action == profile.Keep:
-		w.keep(s, e, c)
+	if e.Tag.Private() {
+		w.private(s, i, c)
 		return
 	}
-	value, ok := w.replacement(action, keyword, e, s.Bytes(e), at)
-	if ok {
-		w.write(e.Tag, w.vr(e), value)
+	rule := w.decide(e)
+	switch {
+	case rule.Action == profile.Remove || e.Flags&Fragments != 0:
+		w.counts.add(removed)
+	case e.Container():
+		w.container(s, i, c, rule.Action)
+	case e.VR == SQ: // a sequence that cannot be read
+		w.unreadable(e, rule.Action)
+	case rule.Action == profile.Keep:
+		w.keep(s, e, c)
+	default:
+		w.replace(rule, e, s.Bytes(e), w.vr(e))
 	}
 }
 
-// decide asks the profile, and for what no table lists the VR: the dictionary's and
-// the written one, of which the stricter counts.
-func (w *rewriter) decide(e *Element, at place) (profile.Action, string) {
+// container writes what is left of a sequence. One that the profile wants replaced by
+// another of no meaning keeps its items, and in those only what says nothing of
+// anybody: an object without them would be none.
+func (w *rewriter) container(s *Segment, i int32, c coding, action profile.Action) {
+	e := &s.Elements[i]
+	switch action {
+	case profile.Empty:
+		w.counts.add(emptied)
+		w.write(e.Tag, SQ, nil)
+		return
+	case profile.Dummy, profile.Token:
+		if e.Tag == tagGraphicAnnotation { // drawings may be writing
+			w.counts.add(removed)
+			return
+		}
+		w.counts.add(cleaned)
+		outer := w.scope.people
+		w.scope.people = outer || !structured(e.Tag)
+		w.sequence(s, i, c)
+		w.scope.people = outer
+		return
+	case profile.Clean:
+		w.counts.add(cleaned)
+	default:
+		w.counts.add(kept)
+	}
+	w.sequence(s, i, c)
+}
+
+func (w *rewriter) unreadable(e *Element, action profile.Action) {
+	if action != profile.Empty && action != profile.Dummy {
+		w.counts.add(removed)
+		return
+	}
+	w.counts.add(emptied)
+	w.write(e.Tag, SQ, nil)
+}
+
+// decide asks the profile, and the VR as it is written: the stricter counts.
+func (w *rewriter) decide(e *Element) profile.Rule {
+	remove := profile.Rule{Action: profile.Remove}
+	nested := len(w.path) > 0
 	switch e.Tag {
-	case 0x0010_0010, 0x0010_0020:
-		return profile.Empty, "" // replaced, see replacement
 	case 0x0012_0062, 0x0012_0063, 0x0012_0064, 0x0028_0303:
-		return profile.Remove, "" // told anew, truthfully
+		return remove // told anew, truthfully
 	case 0x0008_0001, 0x0400_0500, 0xFFFC_FFFC:
-		return profile.Remove, "" // a length no longer right, encrypted identity, padding
+		return remove // a length no longer right, encrypted identity, padding
+	case 0x0008_0005:
+		return profile.Rule{Action: profile.Keep}
+	case tagIcon:
+		return remove // shows what was burned in
 	}
-	if e.Tag.Element() == 0 || e.Tag.Group() < 8 || pixels(e.Tag) && at == nested {
-		return profile.Remove, "" // group lengths; media and messages; icons, which show what was burned in
+	if !nested && w.picture.leavesOut != nil && w.picture.leavesOut(e.Tag) {
+		return remove
 	}
-	rule, listed := profile.Lookup(uint32(e.Tag))
+	if e.Tag.Element() == 0 || e.Tag.Group() < 8 || nested && pixels(e.Tag) {
+		return remove // group lengths; media and messages; pictures of pictures
+	}
+	if drawing(e.Tag) {
+		return w.drawn(e)
+	}
 	known := vrOf(e.Tag)
+	if known == UN {
+		known = e.VR
+	}
+	if known == UN || !known.known() {
+		return remove // nobody knows what it is
+	}
+	rule := w.profile.Decide(uint32(e.Tag), known.String(), w.class, w.path)
 	switch {
-	case listed && rule.Action != profile.Keep:
-		return rule.Action, rule.Keyword
-	case known == UN:
-		return profile.Remove, "" // private, or not in the dictionary
+	case nested && code(e.Tag) && rule.Action != profile.Remove:
+		return profile.Rule{Action: profile.Clean, Bare: profile.Dummy, Keyword: rule.Keyword}
+	case rule.Action == profile.Keep && e.VR != known && e.VR != UN && wordy(e.VR) && !wordy(known):
+		return remove // words where numbers belong
+	case w.scope.people && rule.Action == profile.Keep && wordy(known):
+		rule.Action = profile.Dummy
 	}
-	action := profile.Outside(known.String())
-	text := listed && action == profile.Remove // on the list of text that stays
-	if listed {
-		action = rule.Action
+	return rule
+}
+
+// stays tells whether the value of an element stands in the content as it is.
+func (w *rewriter) stays(e *Element) bool {
+	return w.decide(e).Action == profile.Keep
+}
+
+// wordy reports whether a VR leaves room for words.
+func wordy(vr VR) bool {
+	switch vr {
+	case AE, LO, LT, OB, PN, SH, ST, UC, UN, UR, UT:
+		return true
 	}
-	if e.VR != known && e.VR != UN && !text && profile.Outside(e.VR.String()) == profile.Remove {
-		return profile.Remove, "" // words where numbers belong
-	}
-	return action, rule.Keyword
+	return !vr.known()
 }
 
 // keep copies an element whose value can be what its VRs say, the dictionary's and
@@ -234,14 +322,46 @@ func (w *rewriter) keep(s *Segment, e *Element, c coding) {
 	value := s.Bytes(e)
 	known := vrOf(e.Tag)
 	if known == SQ || !wellFormed(known, value) || !wellFormed(e.VR, value) {
+		w.counts.add(removed)
 		return
 	}
-	w.residue.value(w.vr(e), value, w.charset)
+	w.copy(s, e, c, w.vr(e))
+}
+
+// copy writes an element as it is, but for UIDs and great ages in it.
+func (w *rewriter) copy(s *Segment, e *Element, c coding, vr VR) {
+	value := s.Bytes(e)
+	switch vr {
+	case AS:
+		if capped, ok := capAges(value); ok {
+			w.counts.add(cleaned)
+			w.write(e.Tag, vr, capped)
+			return
+		}
+	case UI:
+		if mapped := w.mapKept(string(value)); mapped != trimmed(string(value)) {
+			w.counts.add(mappedUID)
+			w.write(e.Tag, vr, padText(vr, mapped))
+			return
+		}
+	case LO, LT, SH, ST, UC, UR, UT:
+		if mapped, ok := w.uidsInText(string(value)); ok {
+			w.counts.add(mappedUID)
+			if len(mapped) <= maxBytes(vr) {
+				w.residue.value(vr, []byte(mapped), w.scope.charset)
+				w.write(e.Tag, vr, padText(vr, mapped))
+			}
+			return
+		}
+	}
+	w.counts.add(kept)
+	w.residue.value(vr, value, w.scope.charset)
 	if implicit := e.Flags&Implicit != 0; implicit == w.coding.implicit && c.big == w.coding.big {
+		w.scope.last = e.Tag
 		w.out = append(w.out, s.Raw[e.Offset-s.Base:e.End-s.Base]...)
 		return
 	}
-	w.write(e.Tag, w.vr(e), value)
+	w.write(e.Tag, vr, value)
 }
 
 // sequence writes a sequence with its items cleaned. A length that was given is
@@ -257,18 +377,26 @@ func (w *rewriter) sequence(s *Segment, i int32, c coding) {
 	}
 	open := e.Length == Undefined
 	at := w.head(e.Tag, SQ, Undefined)
+	w.path = append(w.path, uint32(e.Tag))
 	for k := i + 1; k < e.Next; k = s.Elements[k].Next {
 		w.item(s, k, inner)
 	}
+	w.path = w.path[:len(w.path)-1]
 	w.close(at, open, tagSequenceDelim)
 }
 
 func (w *rewriter) item(s *Segment, i int32, c coding) {
 	e := &s.Elements[i]
+	outer := w.scope
+	w.scope = scope{charset: outer.charset, people: outer.people, end: e.Next, standard: standardCode(s, i)}
 	at := w.head(tagItem, 0, Undefined)
 	for k := i + 1; k < e.Next; k = s.Elements[k].Next {
-		w.element(s, k, c, nested)
+		if child := &s.Elements[k]; child.Tag == 0x0008_0005 && !child.Container() {
+			w.scope.charset = NewCharset(s.Bytes(child))
+		}
+		w.element(s, k, c)
 	}
+	w.scope = outer
 	w.close(at, e.Length == Undefined, tagItemDelim)
 }
 
@@ -287,21 +415,28 @@ func (w *rewriter) bulk(e *Element) bool {
 	vr := w.vr(e)
 	switch {
 	case pixels(e.Tag) && w.pixels:
+		w.counts.add(removed)
 		return false // a document has one picture; the frame table knows one
 	case pixels(e.Tag):
 		w.pixels = true
 		if e.Flags&Implicit != 0 && !w.coding.implicit && e.Length == Undefined {
 			vr = OB
 		}
-	default:
-		action, _ := w.decide(e, top)
-		if action != profile.Keep || e.Flags&Implicit != 0 != w.coding.implicit {
-			return false
+		if w.picture.header != nil {
+			w.counts.add(kept)
+			vr, length := w.picture.header(vr, e.Length)
+			w.head(e.Tag, vr, length)
+			return true
 		}
-		if !numbers(vr) {
+	default:
+		action := w.decide(e).Action
+		if e.Tag.Private() || action != profile.Keep && !(action == profile.Clean && drawing(e.Tag)) ||
+			e.Flags&Implicit != 0 != w.coding.implicit || !numbers(vr) {
+			w.counts.add(removed)
 			return false
 		}
 	}
+	w.counts.add(kept)
 	w.head(e.Tag, vr, e.Length)
 	return true
 }
@@ -328,6 +463,7 @@ func (w *rewriter) write(t Tag, vr VR, value []byte) {
 
 // head appends tag, VR and length, and returns where the value begins.
 func (w *rewriter) head(t Tag, vr VR, length uint32) int {
+	w.scope.last = t
 	order := w.coding.order()
 	w.out = order.AppendUint16(w.out, t.Group())
 	w.out = order.AppendUint16(w.out, t.Element())

@@ -12,8 +12,8 @@ import (
 
 // Begin reads all before the pixel data, or before the first other value too long
 // to hold, and refuses what is not a DICOM instance of a patient.
-func (Scrubber) Begin(r io.Reader) (imaging.Incoming, error) {
-	in, err := begin(r)
+func (s Scrubber) Begin(r io.Reader) (imaging.Incoming, error) {
+	in, err := s.begin(r)
 	if err != nil {
 		return nil, err
 	}
@@ -23,16 +23,17 @@ func (Scrubber) Begin(r io.Reader) (imaging.Incoming, error) {
 	return in, nil
 }
 
-func begin(r io.Reader) (*incoming, error) {
-	s := Split(r)
-	header, err := s.Next()
+func (s Scrubber) begin(r io.Reader) (*incoming, error) {
+	split := Split(r)
+	header, err := split.Next()
 	if err != nil {
 		return nil, err
 	}
-	return &incoming{split: s, header: header, identity: identify(s, header)}, nil
+	return &incoming{rules: s.ruleset(), split: split, header: header, identity: identify(split, header)}, nil
 }
 
 type incoming struct {
+	rules    *ruleset
 	split    *Splitter
 	header   *Segment
 	identity imaging.Identity
@@ -53,7 +54,7 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, origin
 	s := &scrubbing{
 		split: in.split, patch: patch,
 		content: &hashed{w: content, sum: sha256.New()},
-		rewrite: newRewriter(p, in.split, in.header),
+		rewrite: newRewriter(p, in.rules, in.split, in.header, picture{}),
 		frames:  framing{syntax: in.split.Syntax},
 		who:     NewAttributes(in.split.Syntax, identifying),
 	}
@@ -70,7 +71,7 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, origin
 		return imaging.Scrubbed{}, err
 	}
 	s.review.residual = s.rewrite.residue.found
-	s.review.doubt = s.review.doubt || s.frames.doubtful()
+	s.review.doubt = s.review.doubt || s.frames.doubtful() || s.rewrite.drawings
 	held := s.review.verdict(in.identity.SOPClass)
 	return imaging.Scrubbed{
 		Who:  s.who.JSON(),
@@ -78,13 +79,23 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, origin
 		Facts: imaging.Facts{
 			Size:           s.content.n,
 			SHA256:         hex.EncodeToString(s.content.sum.Sum(nil)),
-			SOPClass:       s.rewrite.mapUIDs(in.identity.SOPClass),
+			SOPClass:       s.rewrite.mapKept(in.identity.SOPClass),
 			TransferSyntax: s.rewrite.syntaxUID,
 			Held:           held,
 			Attributes:     s.attributes(),
 			Frames:         s.frames.table(),
 		},
+		Report: s.report(in.rules),
 	}, nil
+}
+
+// report tells how identity was taken out.
+func (s *scrubbing) report(rules *ruleset) imaging.Report {
+	r := imaging.Report{Rules: rules.told, Actions: s.rewrite.counts.report(), Residual: "clean"}
+	if s.review.residual {
+		r.Residual = "found"
+	}
+	return r
 }
 
 // scrubbing is one pass over a document.
