@@ -62,7 +62,7 @@ var importMap = map[string][]string{
 	"keys/keystest": {"keys"},
 
 	"imaging":             {},
-	"imaging/dicom":       {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor"},
+	"imaging/dicom":       {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor", "imaging/pixel"},
 	"imaging/pdf":         {"imaging", "imaging/subject", "imaging/descriptor"},
 	"imaging/subject":     {}, // who the patient is, in text and in bytes
 	"imaging/descriptor":  {"imaging/subject"},
