@@ -63,6 +63,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newRegionsCommand(a),
 		newVerifyCommand(a),
 		newAuditCommand(a),
+		newAttestCommand(a),
 		newKeysCommand(a),
 		newInspectCommand(a),
 		newDevCommand(a),
