@@ -14,31 +14,51 @@ import (
 	"medvault/vault/record"
 )
 
+// Kinds of jobs.
 const (
-	jobCopy  = "copy"
+	jobCopy     = "copy"             // a sealed object to a region
+	jobRemove   = "remove"           // a superseded object from a region
+	jobList     = "rederive"         // the documents of a re-derivation
+	jobRederive = "rederive-objects" // one of them
+)
+
+const (
 	jobLease = 3 * time.Minute // renewed while a copy lasts
 	sweep    = 10 * time.Minute
 )
 
-type copyPayload struct {
+type objectPayload struct {
 	Object record.ObjectID `json:"object"`
 	Region string          `json:"region"`
 }
 
 // copyJob is the promise that an object will lie in a region.
 func copyJob(id record.ObjectID, region string, at time.Time) catalog.Job {
-	payload, err := json.Marshal(copyPayload{id, region})
-	if err != nil {
-		panic(err) // two strings
-	}
-	return catalog.Job{Kind: jobCopy, Key: string(id) + "@" + region, Payload: payload, NotBefore: at}
+	return objectJob(jobCopy, id, region, at)
 }
 
-// work makes copies until ctx ends. Any number of gateways share the job table.
+// removeJob is the promise that an object will not lie in a region any more.
+func removeJob(id record.ObjectID, region string, at time.Time) catalog.Job {
+	return objectJob(jobRemove, id, region, at)
+}
+
+func objectJob(kind string, id record.ObjectID, region string, at time.Time) catalog.Job {
+	return newJob(kind, string(id)+"@"+region, objectPayload{id, region}, at)
+}
+
+func newJob(kind, key string, payload any, at time.Time) catalog.Job {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		panic(err) // strings
+	}
+	return catalog.Job{Kind: kind, Key: key, Payload: data, NotBefore: at}
+}
+
+// work does jobs until ctx ends: copies first. Any number of gateways share the job table.
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobCopy}, 1, jobLease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobCopy, jobRemove, jobList, jobRederive}, 1, jobLease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -50,7 +70,7 @@ func (v *Vault) work(ctx context.Context) {
 			continue
 		}
 		for _, job := range jobs {
-			v.runCopy(ctx, job, owner)
+			v.run(ctx, job, owner)
 		}
 	}
 }
@@ -73,23 +93,36 @@ func (v *Vault) tidy(ctx context.Context) {
 	}
 }
 
-// runCopy does one copy; what fails is tried again later, at growing distances.
-func (v *Vault) runCopy(ctx context.Context, job catalog.Job, owner string) {
-	var c copyPayload
-	err := json.Unmarshal(job.Payload, &c)
-	if err == nil {
-		stop := v.keepLease(ctx, job, owner)
-		err = v.copyObject(ctx, job, owner, c)
-		stop()
-	}
+// run does one job; what fails is tried again later, at growing distances.
+func (v *Vault) run(ctx context.Context, job catalog.Job, owner string) {
+	stop := v.keepLease(ctx, job, owner)
+	err := v.do(ctx, job, owner)
+	stop()
 	if err == nil {
 		return
 	}
-	v.cfg.Log.Warn("copy not made yet", "object", c.Object, "region", c.Region, "attempt", job.Attempt, "err", err)
+	v.cfg.Log.Warn("job not done yet", "job", job.Kind, "key", job.Key, "attempt", job.Attempt, "err", err)
 	at := v.cfg.Now().Add(backoff(job.Attempt))
-	if err := v.cfg.Catalog.Retry(context.WithoutCancel(ctx), job, owner, at, "copy not made"); err != nil {
+	if err := v.cfg.Catalog.Retry(context.WithoutCancel(ctx), job, owner, at, "not done"); err != nil {
 		v.cfg.Log.Error("put a job back", "err", err)
 	}
+}
+
+func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
+	switch job.Kind {
+	case jobList:
+		return v.listStale(ctx, job, owner)
+	case jobRederive:
+		return v.rederiveObject(ctx, job, owner)
+	}
+	var o objectPayload
+	if err := json.Unmarshal(job.Payload, &o); err != nil {
+		return err
+	}
+	if job.Kind == jobRemove {
+		return v.removeObject(ctx, job, owner, o)
+	}
+	return v.copyObject(ctx, job, owner, o)
 }
 
 // keepLease renews a job's lease until stop, which waits for it to end.
@@ -118,7 +151,7 @@ func backoff(attempt int) time.Duration {
 
 // copyObject copies a sealed object, with its patient's wraps, to a region that was
 // promised it. No key opens anything but the wraps on the way.
-func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c copyPayload) error {
+func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c objectPayload) error {
 	var o catalog.Object
 	var p catalog.Patient
 	var from []string
@@ -138,10 +171,14 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 		return err
 	})
 	if errors.Is(err, catalog.ErrNotFound) {
-		return v.cfg.Catalog.Finish(ctx, job, owner, func(*catalog.Tx) error { return nil }) // removed since
+		return v.cfg.Catalog.Finish(ctx, job, owner, nil) // removed since
 	}
 	if err != nil {
 		return err
+	}
+	if o.SupersededBy != "" {
+		// An attempt that was cut off may have left it there.
+		return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error { return v.takeAway(ctx, tx, o.ID, c.Region) })
 	}
 	if !slices.Contains(v.permitted(p), c.Region) {
 		return fmt.Errorf("region %s may not hold this patient's documents", c.Region)
@@ -157,6 +194,13 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 		return err
 	}
 	return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
+		now, err := tx.Object(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		if now.SupersededBy != "" { // while it was on its way
+			return v.takeAway(ctx, tx, o.ID, c.Region)
+		}
 		if err := tx.Placed(ctx, o.ID, c.Region, v.cfg.Now()); err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (v *Vault) lookup(ctx context.Context, a record.Actor, ref Ref) (found look
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), asked: v.cfg.Now()}
 		for _, scope := range v.scopes(a, ref) {
-			docs, err := tx.Documents(ctx, scope.Scope)
+			docs, err := v.documents(ctx, tx, scope.Scope)
 			if err != nil {
 				return err
 			}
@@ -88,6 +88,23 @@ func (v *Vault) lookup(ctx context.Context, a record.Actor, ref Ref) (found look
 		return nil
 	})
 	return found, err
+}
+
+// documents lists what lies within a scope. An object id that was given out before its
+// document was superseded leads to the newest.
+func (v *Vault) documents(ctx context.Context, tx *catalog.Tx, s catalog.Scope) ([]catalog.Document, error) {
+	docs, err := tx.Documents(ctx, s)
+	if err != nil || len(docs) > 0 || s.Document == "" {
+		return docs, err
+	}
+	current, err := tx.Current(ctx, s.Document)
+	if errors.Is(err, catalog.ErrNotFound) || current == s.Document {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tx.Documents(ctx, catalog.Scope{Document: current})
 }
 
 type namedScope struct {

@@ -303,6 +303,7 @@ func (v *Vault) document(a record.Actor, in *incoming, s *sealed) (catalog.Docum
 		Object: v.row(s, in.kind, tail),
 		Study:  in.study, Series: in.series, Instance: in.instance,
 		Fingerprint: v.fingerprint(in), Category: in.category, Held: s.scrubbed.Held, Terms: terms, By: a.ID,
+		Rules: in.scrubber.Rules().Digest,
 	}, err
 }
 

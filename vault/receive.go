@@ -34,6 +34,8 @@ type incoming struct {
 	body     *bufio.Reader
 	tap      *tap
 	scrubber imaging.Scrubber
+	decision *decision // of a person who has looked at the document; nil of an upload
+	withhold string    // why the view is withheld whatever the scrubber says; "" of an upload
 }
 
 func (in *incoming) receipt() Receipt {

@@ -57,6 +57,13 @@ type who struct {
 	SHA256         string          `json:"sha256"` // hex, of the original
 }
 
+// facts are what is sealed about the content, under the content key.
+type facts struct {
+	imaging.Facts
+	Report  imaging.Report `json:"report"`
+	Release *decision      `json:"release,omitempty"` // what a person decided who looked at it
+}
+
 // seal takes the identity out of a document and seals both halves in one pass.
 // Nothing but ciphertext reaches the spool.
 func (v *Vault) seal(in *incoming, k patientKeys) (*sealed, error) {
@@ -93,8 +100,11 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	if err != nil {
 		return err
 	}
-	if s.scrubbed, err = in.Scrub(pseudonyms, nil, in.tap.original, content, script); err != nil {
+	if s.scrubbed, err = in.Scrub(pseudonyms, in.decision.release(), in.tap.original, content, script); err != nil {
 		return uploadError(err)
+	}
+	if s.scrubbed.Held == "" {
+		s.scrubbed.Held = in.withhold
 	}
 	if err := errors.Join(content.Close(), script.Close()); err != nil {
 		return fmt.Errorf("seal: %w", err)
@@ -104,8 +114,8 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	}
 	size, sum := in.tap.original()
 	s.original = original{size, sum}
-	facts := s.scrubbed.Facts
-	facts.Held = s.scrubbed.Held
+	known := facts{Facts: s.scrubbed.Facts, Report: s.scrubbed.Report, Release: in.decision}
+	known.Held = s.scrubbed.Held
 	s.whoAt = s.spool.size
 	// who and facts stand last, next to the footer: together they are the tail that
 	// the catalog keeps.
@@ -116,7 +126,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	}); err != nil {
 		return err
 	}
-	if err := sealJSON(sealer, envelope.Facts, facts); err != nil {
+	if err := sealJSON(sealer, envelope.Facts, known); err != nil {
 		return err
 	}
 	s.footerAt = s.spool.size

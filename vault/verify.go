@@ -296,6 +296,12 @@ func (c *verification) compare(ctx context.Context, r storage.Region, read chan<
 			present = there.Size == e.Size
 			there, listErr, more = next()
 		}
+		if e.Leaves { // a job takes it away, or just has
+			if e.Placed {
+				c.spared()
+			}
+			continue
+		}
 		if !present {
 			if present, err = c.lookAgain(ctx, r, e); err != nil {
 				return strays, err
