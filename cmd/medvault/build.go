@@ -12,7 +12,6 @@ import (
 
 	"medvault/api/transport"
 	"medvault/imaging"
-	"medvault/imaging/dicom"
 	"medvault/imaging/pdf"
 	"medvault/keys"
 	"medvault/keys/insecure"
@@ -99,9 +98,13 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return nil, err
 	}
+	scrubber, err := cfg.Deidentification.scrubber()
+	if err != nil {
+		return nil, err
+	}
 	return vault.New(ctx, vault.Config{
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
-		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: dicom.New(), record.KindPDF: pdf.New()},
+		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},
 		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
 		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, AutoCare: o.autoCare, Log: log,
 	})

@@ -31,8 +31,11 @@ type Config struct {
 	Write     WriteConfig    `yaml:"write"`
 	Identity  IdentityConfig `yaml:"identity"`
 	DPO       DPOConfig      `yaml:"dpo"`
-	Workers   WorkersConfig  `yaml:"workers"`
-	Spool     string         `yaml:"spool"`
+
+	Deidentification DeidentificationConfig `yaml:"deidentification"`
+
+	Workers WorkersConfig `yaml:"workers"`
+	Spool   string        `yaml:"spool"`
 
 	// ShutdownGrace is how long a stopping gateway waits for what it accepted.
 	ShutdownGrace time.Duration `yaml:"shutdownGrace"`

@@ -32,7 +32,7 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: catalog, dpo, home, identity, keys, listen,`},
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: catalog, deidentification, dpo, home, identity, keys, listen,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
 		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
 		{"key twice", "home: CN", "home: CN\nhome: SG", "line 25: home: given twice"},
@@ -71,6 +71,11 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"relative spool", "spool: /var/lib", "spool: var/lib", `spool: found "var/lib/medvault/spool", want an absolute path`},
 		{"country", "  country: CN", "  country: China", `identity.country: found "China", want an ISO 3166-1 code`},
 		{"clock skew", "clockSkew: 30s", "clockSkew: 1h", "identity.clockSkew: found 1h0m0s, want up to 5m"},
+		{"profile", "profile: clinical-trial", "profile: clinical", `deidentification.profile: found "clinical", want one of archive, clinical-trial, default, quality, teaching`},
+		{"profile's option", "[retain_safe_private, ", "[retain_everything, ", `deidentification.profiles.archive: option "retain_everything" is not one of retain_safe_private`},
+		{"colliding options", "retain_longitudinal_full_dates]", "retain_longitudinal_full_dates, retain_longitudinal_modified_dates]", "deidentification.profiles.archive: options retain_longitudinal_full_dates and retain_longitudinal_modified_dates exclude each other"},
+		{"built-in profile", "    archive: [", "    quality: [", "deidentification.profiles.quality: is built in"},
+		{"profile's name", "    archive: [", "    The Archive: [", "deidentification.profiles.The Archive: found"},
 		{"role", "physician: clinician", "physician: doctor", `identity.roles.physician: found "doctor", want one of radiology, clinician`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -101,6 +101,7 @@ func (c *Config) check() []error {
 	c.checkRegions(&found, services)
 	c.checkIdentity(&found)
 	found.required("dpo.email", c.DPO.Email)
+	c.Deidentification.check(&found)
 	if c.Workers.Count < 1 || c.Workers.Count > 256 {
 		found.add("workers.count", "found %d, want 1 to 256", c.Workers.Count)
 	}
