@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
@@ -148,21 +149,10 @@ func (e *encoder) u32(b []byte, n uint32) []byte {
 // (PS3.3 C.12.1.1.2); ok is false for what the set cannot say.
 func textEncoder(charset string) func(vr, s string) ([]byte, bool) {
 	var set func(string) ([]byte, bool)
-	switch charset {
-	case "ISO_IR 192":
-		return func(_, s string) ([]byte, bool) { return []byte(s), true }
-	case "":
-		set = ascii
-	case "ISO_IR 100":
-		set = with(charmap.ISO8859_1)
-	case "GB18030":
-		set = with(simplifiedchinese.GB18030)
-	case "GBK":
-		set = with(simplifiedchinese.GBK)
-	case `\ISO 2022 IR 87`:
-		set = japaneseName
-	default:
-		panic("character set not built in: " + charset)
+	if one, ok := oneByteSets[charset]; ok {
+		set = with(one)
+	} else {
+		set = manyByteSet(charset)
 	}
 	return func(vr, s string) ([]byte, bool) {
 		switch vr {
@@ -182,6 +172,35 @@ func textEncoder(charset string) func(vr, s string) ([]byte, bool) {
 		}
 		return ascii(s)
 	}
+}
+
+// oneByteSets are the sets of one byte a character, by their defined terms.
+var oneByteSets = map[string]encoding.Encoding{
+	"ISO_IR 100": charmap.ISO8859_1, "ISO_IR 101": charmap.ISO8859_2, "ISO_IR 144": charmap.ISO8859_5,
+	"ISO_IR 127": charmap.ISO8859_6, "ISO_IR 126": charmap.ISO8859_7, "ISO_IR 138": charmap.ISO8859_8,
+	"ISO_IR 148": charmap.ISO8859_9, "ISO_IR 166": charmap.Windows874,
+}
+
+func manyByteSet(charset string) (set func(string) ([]byte, bool)) {
+	switch charset {
+	case "ISO_IR 192":
+		set = func(s string) ([]byte, bool) { return []byte(s), true }
+	case "":
+		set = ascii
+	case "GB18030":
+		set = with(simplifiedchinese.GB18030)
+	case "GBK":
+		set = with(simplifiedchinese.GBK)
+	case `\ISO 2022 IR 87`:
+		set = byComponent(with(japanese.ISO2022JP))
+	case `\ISO 2022 IR 149`:
+		set = byComponent(designated("\x1B$)C", korean.EUCKR))
+	case `\ISO 2022 IR 58`:
+		set = byComponent(designated("\x1B$)A", simplifiedchinese.GBK))
+	default:
+		panic("character set not built in: " + charset)
+	}
+	return set
 }
 
 func join(parts [][]byte, sep byte) []byte {
@@ -211,16 +230,31 @@ func with(enc encoding.Encoding) func(string) ([]byte, bool) {
 	}
 }
 
-// japaneseName writes JIS X 0208 by escape sequences, back in ASCII before every
-// delimiter (PS3.5 6.1.2.5.3).
-func japaneseName(s string) ([]byte, bool) {
-	var parts [][]byte
-	for _, component := range strings.Split(s, "^") {
-		b, ok := with(japanese.ISO2022JP)(component)
-		if !ok {
-			return nil, false
+// designated writes a set of two-byte characters in G1 (PS3.5 6.1.2.5.2): the escape
+// sequence goes before the first of them in a line or component.
+func designated(escape string, enc encoding.Encoding) func(string) ([]byte, bool) {
+	encode := with(enc)
+	return func(s string) ([]byte, bool) {
+		b, ok := encode(s)
+		if _, plain := ascii(s); !ok || plain {
+			return b, ok
 		}
-		parts = append(parts, b)
+		return append([]byte(escape), b...), true
 	}
-	return join(parts, '^'), true
+}
+
+// byComponent encodes each component of a name by itself, because every delimiter
+// ends what escape sequences have begun (PS3.5 6.1.2.5.3).
+func byComponent(set func(string) ([]byte, bool)) func(string) ([]byte, bool) {
+	return func(s string) ([]byte, bool) {
+		var parts [][]byte
+		for _, component := range strings.Split(s, "^") {
+			b, ok := set(component)
+			if !ok {
+				return nil, false
+			}
+			parts = append(parts, b)
+		}
+		return join(parts, '^'), true
+	}
 }
