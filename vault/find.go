@@ -94,7 +94,11 @@ func (v *Vault) Find(ctx context.Context, a record.Actor, q Query) (Page, error)
 	if !d.Allow {
 		return Page{}, v.refuse(ctx, searching)
 	}
-	if err := v.writeSearchLeaves(ctx, searching, d, began, found); err != nil {
+	shown := make([]record.PatientToken, len(found))
+	for i, f := range found {
+		shown[i] = f.Patient
+	}
+	if err := v.writeSearchLeaves(ctx, searching, d, began, shown); err != nil {
 		return Page{}, err
 	}
 	page := Page{More: max(0, total-q.Offset-len(found))}
@@ -110,20 +114,20 @@ func (v *Vault) Find(ctx context.Context, a record.Actor, q Query) (Page, error)
 
 // writeSearchLeaves commits the leaf of a search and one for each patient it shows,
 // unless one is live, deciding again in that transaction.
-func (v *Vault) writeSearchLeaves(ctx context.Context, searching act, d access.Decision, began time.Time, found []catalog.Found) error {
+func (v *Vault) writeSearchLeaves(ctx context.Context, searching act, d access.Decision, began time.Time, patients []record.PatientToken) error {
 	var shown []record.ObjectID // patients stand in the place of objects here
 	seen := make(map[record.PatientToken]bool)
-	for _, f := range found {
-		if !seen[f.Patient] {
-			seen[f.Patient] = true
-			shown = append(shown, record.ObjectID(f.Patient))
+	for _, p := range patients {
+		if !seen[p] {
+			seen[p] = true
+			shown = append(shown, record.ObjectID(p))
 		}
 	}
 	_, err := v.perform(ctx, searching, func(tx *catalog.Tx, now access.Decision, _ *audit.Leaf) error {
 		if now.View != d.View {
 			return unavailable("decision", errChanged)
 		}
-		fresh, err := tx.ReadWindow(ctx, searching.Actor.ID, string(searching.Actor.Purpose), "search "+string(d.View), shown, began, readWindow)
+		fresh, err := tx.ReadWindow(ctx, searching.Actor.ID, string(searching.Actor.Purpose), string(searching.Action)+" "+string(d.View), shown, began, readWindow)
 		if err != nil {
 			return err
 		}

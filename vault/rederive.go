@@ -227,7 +227,7 @@ func (v *Vault) rederiveObject(ctx context.Context, job catalog.Job, owner strin
 	if err == nil {
 		err = v.rederive(ctx, r, d)
 	} else if errors.Is(err, catalog.ErrNotFound) { // superseded already, perhaps by an attempt that was cut off
-		err = superseded
+		err = changedMeanwhile
 	}
 	var superseded, unchanged, refused int64
 	var why *record.Refusal

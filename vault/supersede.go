@@ -196,15 +196,15 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 	v.discard(ctx, sealed)
 	switch {
 	case errors.Is(err, errSuperseded):
-		return v.turnDown(ctx, s.act, superseded)
+		return v.turnDown(ctx, s.act, changedMeanwhile)
 	case errors.Is(err, errChanged):
 		return unavailable("document", err)
 	}
 	return err
 }
 
-// superseded is what whoever came second is told.
-var superseded = &record.Refusal{Kind: record.ErrConflict, Code: "superseded", Advice: "the document has changed since it was looked at: look at it again"}
+// changedMeanwhile is what whoever came second is told.
+var changedMeanwhile = &record.Refusal{Kind: record.ErrConflict, Code: "superseded", Advice: "the document has changed since it was looked at: look at it again"}
 
 // takeAwayEverywhere leaves jobs that remove a superseded object from every region that
 // holds it, was promised it, or is being sent it.
