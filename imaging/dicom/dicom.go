@@ -28,27 +28,28 @@ const codeVersion = "2"
 type Config struct {
 	Profile string      // name of the set of options; default "default"
 	Options profile.Set // the set; not read when Profile is empty
+	Pixels  PixelRules  // the deployment's own, before the built-in rules
 }
 
 // Scrubber is the imaging.Scrubber for DICOM. The zero value works by the default
-// profile. It is safe for concurrent use.
+// profile and the built-in pixel rules. It is safe for concurrent use.
 type Scrubber struct{ rules *ruleset }
 
 // New returns a Scrubber of the default profile.
 func New() Scrubber { return Scrubber{} }
 
-// With returns a Scrubber of a deployment's own profile.
+// With returns a Scrubber of a deployment's own profile and rules.
 func With(c Config) Scrubber { return Scrubber{c.ruleset()} }
 
 var _ imaging.Scrubber = Scrubber{}
 
-// Recast writes a content for one recipient.
+// Recast writes a content for one recipient, see recast.
 func (Scrubber) Recast(w io.Writer, content io.Reader, p imaging.Pseudonyms) error {
-	return imaging.ErrCannotConvert // recast.go is being written
+	return recast(w, content, p)
 }
 
 // Rules names the tables and options this Scrubber works by. The digest covers the
-// tables, the vocabulary, the options and the version of the code.
+// tables, the vocabulary, the pixel rules, the options and the version of the code.
 func (s Scrubber) Rules() imaging.Rules { return s.ruleset().told }
 
 func (s Scrubber) ruleset() *ruleset {
@@ -62,6 +63,7 @@ func (s Scrubber) ruleset() *ruleset {
 type ruleset struct {
 	options profile.Set
 	profile *profile.Profile
+	pixels  PixelRules
 	told    imaging.Rules
 }
 
@@ -72,8 +74,8 @@ func (c Config) ruleset() *ruleset {
 	if c.Profile == "" {
 		c.Profile, c.Options = "default", profile.Default
 	}
-	r := &ruleset{options: c.Options, profile: profile.New(c.Options)}
-	sum := sha256.Sum256([]byte(strings.Join([]string{r.profile.Digest(), descriptor.Digest(), codeVersion}, "\n")))
+	r := &ruleset{options: c.Options, profile: profile.New(c.Options), pixels: c.Pixels}
+	sum := sha256.Sum256([]byte(strings.Join([]string{r.profile.Digest(), descriptor.Digest(), c.Pixels.Digest(), codeVersion}, "\n")))
 	r.told = imaging.Rules{
 		Edition: edition,
 		Profile: c.Profile,

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"strconv"
+	"strings"
 
 	"medvault/imaging"
 )
@@ -35,6 +36,9 @@ type framing struct {
 	clean     bool   // a walker has followed the fragments and found nothing but frames
 
 	tableLength int64 // of the basic offset table
+
+	recoded   bool            // what is beside the frames does not get into the content
+	rewritten *imaging.Frames // of frames that are written anew
 }
 
 // segment takes note of the attributes that shape frames.
@@ -45,7 +49,7 @@ func (f *framing) segment(s *Segment) {
 		case 0x0028_0002:
 			f.samples = f.number(s, e)
 		case 0x0028_0004:
-			f.subsampled = trimmed(string(s.Bytes(e))) == "YBR_FULL_422"
+			f.subsampled = strings.HasSuffix(trimmed(string(s.Bytes(e))), "_422")
 		case 0x0028_0008:
 			f.count, _ = strconv.ParseInt(trimmed(string(s.Bytes(e))), 10, 32)
 		case 0x0028_0010:
@@ -69,17 +73,18 @@ func (f *framing) number(s *Segment, e *Element) int64 {
 	return 0
 }
 
-// follow copies the pixel data into the content and remembers the fragments.
-func (f *framing) follow(s *Splitter, e *Element, content *hashed) (err error) {
+// follow sends the pixel data to w, which writes it into the content from offset at on,
+// and remembers the fragments.
+func (f *framing) follow(s *Splitter, e *Element, at int64, w io.Writer) (err error) {
 	f.met = true
-	f.at = content.n
+	f.at = at
 	f.native = e.Length != Undefined
 	f.wordVR = e.VR == OW
 	if f.native {
-		f.copied, err = s.CopyBulk(content, nil)
+		f.copied, err = s.CopyBulk(w, nil)
 		return err
 	}
-	shift := content.n - s.offset()
+	shift := at - s.offset()
 	seen := capture{walker: f.newWalker()}
 	first := true
 	note := func() {
@@ -90,7 +95,7 @@ func (f *framing) follow(s *Splitter, e *Element, content *hashed) (err error) {
 		}
 	}
 	started := false
-	f.copied, err = s.CopyBulk(io.MultiWriter(content, &seen), func(offset, length int64) {
+	f.copied, err = s.CopyBulk(io.MultiWriter(w, &seen), func(offset, length int64) {
 		if !started { // the first item is the offset table
 			started = true
 			f.tableLength = length
@@ -114,7 +119,7 @@ func (f *framing) doubtful() bool {
 	count := max(f.count, 1)
 	tables := f.tableLength != 0 || len(f.extended) != 0
 	switch {
-	case !f.met:
+	case !f.met || f.recoded:
 		return false
 	case f.native:
 		padding := f.copied - f.nativeBytes(count)
@@ -180,6 +185,8 @@ func (f *framing) table() *imaging.Frames {
 	switch {
 	case !f.met:
 		return nil
+	case f.rewritten != nil:
+		return f.rewritten
 	case f.native:
 		return f.nativeTable(count)
 	case f.tooMany || len(f.fragments) == 0:
@@ -228,8 +235,7 @@ func (f *framing) nativeTable(count int64) *imaging.Frames {
 		return nil
 	}
 	t := &imaging.Frames{Count: int(count), Offset: f.at, Length: length}
-	// GE's private syntax is little endian with pixels that are not.
-	if f.syntax.BigEndian || f.syntax.UID == "1.2.840.113619.5.2" {
+	if f.syntax.BigEndian || f.syntax.UID == bigEndianPixels {
 		switch {
 		case f.bits > 8:
 			t.BigEndian = int(f.bits+7) / 8

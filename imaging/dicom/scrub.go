@@ -45,6 +45,10 @@ func (in *incoming) Identity() imaging.Identity { return in.identity }
 // came, in one PUT, and copies the values that stream; a deflated document, which
 // no one can deflate again the same way, it gets whole.
 func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, original imaging.Original, content, script io.Writer) (imaging.Scrubbed, error) {
+	plan, err := in.planPixels(in.rules.pixels, release)
+	if err != nil {
+		return imaging.Scrubbed{}, err
+	}
 	patch := imaging.NewScriptWriter(script)
 	if in.split.raw != nil {
 		if err := in.split.raw.pourInto(patch); err != nil {
@@ -54,11 +58,13 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, origin
 	s := &scrubbing{
 		split: in.split, patch: patch,
 		content: &hashed{w: content, sum: sha256.New()},
-		rewrite: newRewriter(p, in.rules, in.split, in.header, picture{}),
+		rewrite: newRewriter(p, in.rules, in.split, in.header, plan.tell()),
 		frames:  framing{syntax: in.split.Syntax},
+		plan:    plan,
 		who:     NewAttributes(in.split.Syntax, identifying),
 	}
-	s.review.doubt = !s.rewrite.known
+	s.review.plan = plan
+	s.review.hold(!s.rewrite.known, "unknown-syntax")
 	if err := s.run(in.header); err != nil {
 		return imaging.Scrubbed{}, err
 	}
@@ -71,8 +77,9 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, origin
 		return imaging.Scrubbed{}, err
 	}
 	s.review.residual = s.rewrite.residue.found
-	s.review.doubt = s.review.doubt || s.frames.doubtful() || s.rewrite.drawings
-	held := s.review.verdict(in.identity.SOPClass)
+	s.review.hold(s.frames.doubtful(), "beside-the-picture")
+	s.review.hold(s.rewrite.drawings, "drawings")
+	held := s.review.verdict(release)
 	return imaging.Scrubbed{
 		Who:  s.who.JSON(),
 		Held: held,
@@ -95,6 +102,7 @@ func (s *scrubbing) report(rules *ruleset) imaging.Report {
 	if s.review.residual {
 		r.Residual = "found"
 	}
+	s.review.report(&r, s.frames.met)
 	return r
 }
 
@@ -106,6 +114,7 @@ type scrubbing struct {
 	rewrite *rewriter
 	frames  framing
 	review  review
+	plan    *maskPlan
 	who     *Attributes
 
 	shown *Attributes // of the content; nil until its first segment
@@ -188,10 +197,7 @@ func (s *scrubbing) bulk(segment *Segment, keep bool) error {
 	switch {
 	case keep && pixels(e.Tag):
 		s.past = true
-		err = s.frames.follow(s.split, e, s.content)
-		if s.split.raw == nil {
-			s.patch.Copy(s.frames.copied)
-		}
+		err = s.picture(e)
 	case keep:
 		var n int64
 		n, err = s.split.CopyBulk(s.content, nil)
