@@ -1,15 +1,33 @@
 // Package subject knows who the patient of a document is and finds that person
 // again: in a text, however the values are written, and in the bytes of a file.
+//
+// Text is compared in small letters without accents, in narrow forms and simplified
+// characters, whatever separates its parts:
+//
+//	Müller^Hans      Hans Müller, MUELLER, H., Müllers, Mueler (near)
+//	张^伟            张 伟, 張偉, zhang wei, Wei Zhāng, 张先生
+//	MRN-0482913      0482913, mrn 482 913, ０４８２９１３
+//	19710713         13.07.1971, July 13th, 1971, 1971年7月13日
+//
+// Short values count only where something shows what they are, since short words and
+// numbers are everywhere.
 package subject
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
 
 // Known is what a document says of its patient and of the people around them, as
-// text in UTF-8. Person names keep ^ and =; dates are YYYYMMDD.
+// text in UTF-8. Person names keep ^ and =; dates are YYYYMMDD. Several values may be
+// in one text, parted by backslashes. Values beyond a few hundred are not looked for.
 type Known struct {
 	Names, IDs, Dates, Phones, Addresses, Emails []string
 
-	// Others are physicians, operators, relatives and institutions.
+	// Others are physicians, operators, relatives and institutions. They are found in
+	// text, but withhold nothing: see Scanner.
 	Others []string
 }
 
@@ -27,7 +45,7 @@ const (
 	Other
 )
 
-var kinds = [...]string{"", "name", "id", "date", "phone", "email", "address", "resident-id", "other"}
+var kinds = [...]string{"none", "name", "id", "date", "phone", "email", "address", "resident-id", "other"}
 
 func (k Kind) String() string { return kinds[k] }
 
@@ -40,20 +58,73 @@ type Match struct {
 
 // Subject is a patient. It is safe for concurrent use.
 type Subject struct {
-	known Known
+	known    Known
+	days     []time.Time
+	literals []literal
+	trie     func() *trie
 }
 
-// New makes ready to look for a patient.
-func New(k Known) *Subject { return &Subject{known: k} }
+// literal is an identifier whose punctuation matters: a UID.
+type literal struct{ text string }
 
-// Find tells where a text names the patient or holds a number of a person. The
-// matches are sorted and do not overlap.
-func (s *Subject) Find(text string) []Match {
-	var found []Match
-	for _, id := range s.known.IDs {
-		if i := strings.Index(text, id); id != "" && i >= 0 && len(found) == 0 {
-			found = append(found, Match{Start: i, End: i + len(id), Kind: ID})
+const (
+	maxValues = 256     // of one kind
+	maxValue  = 1 << 10 // bytes
+)
+
+// New makes ready to look for a patient. It costs nothing until something is looked
+// for.
+func New(k Known) *Subject {
+	s := &Subject{known: Known{
+		Names: values(k.Names), IDs: values(k.IDs), Dates: values(k.Dates), Phones: values(k.Phones),
+		Addresses: values(k.Addresses), Emails: values(k.Emails), Others: values(k.Others),
+	}}
+	for _, d := range s.known.Dates {
+		if day, err := time.Parse("20060102", strings.NewReplacer(".", "", "-", "").Replace(d)); err == nil {
+			s.days = append(s.days, day)
 		}
 	}
-	return found
+	for _, id := range s.known.IDs {
+		if uidLike(id) {
+			s.literals = append(s.literals, literal{id})
+		}
+	}
+	s.trie = sync.OnceValue(s.compile)
+	return s
+}
+
+// values gives the single values of a list, each once.
+func values(list []string) (all []string) {
+	for _, text := range list {
+		for v := range strings.SplitSeq(text, `\`) {
+			v = strings.Trim(v, " \x00\t\r\n")
+			if v != "" && len(v) <= maxValue && len(all) < maxValues && !slices.Contains(all, v) {
+				all = append(all, v)
+			}
+		}
+	}
+	return all
+}
+
+func (s *Subject) compile() *trie {
+	t := newTrie()
+	for _, n := range s.known.Names {
+		t.namePatterns(n, Name)
+	}
+	for _, id := range s.known.IDs {
+		t.idPatterns(id, ID)
+	}
+	for _, p := range s.known.Phones {
+		t.phonePatterns(p)
+	}
+	for _, e := range s.known.Emails {
+		t.emailPatterns(e)
+	}
+	for _, a := range s.known.Addresses {
+		t.addressPatterns(a)
+	}
+	for _, o := range s.known.Others {
+		t.otherPatterns(o)
+	}
+	return t
 }
