@@ -20,7 +20,8 @@ import (
 // compares counts only: what stands in the files is named nowhere.
 func TestCorpus(t *testing.T) {
 	files := corpus(t)
-	c := census{refused: map[string]int{}, held: map[string]int{}, reasons: map[string]int{}, words: map[string]int{}, uids: map[string]int{}}
+	c := census{refused: map[string]int{}, held: map[string]int{}, reasons: map[string]int{},
+		words: map[string]int{}, withheld: map[string]int{}, uids: map[string]int{}}
 	for i, path := range files {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -48,7 +49,8 @@ type census struct {
 	refused          map[string]int // by code
 	held             map[string]int // by code; "" is shown
 	reasons          map[string]int
-	words, uids      map[string]int // left, by the tag they come from
+	words, uids      map[string]int // left in the content of a view that is shown, by the tag they come from
+	withheld         map[string]int // words left where the view is withheld
 }
 
 func (c *census) table(files int) string {
@@ -72,6 +74,8 @@ func (c *census) table(files int) string {
 	list("  reason:", c.reasons)
 	line("identifiers left", sum(c.words))
 	list("  from", c.words)
+	line("identifiers in what is withheld", sum(c.withheld))
+	list("  from", c.withheld)
 	line("original UIDs left", sum(c.uids))
 	list("  from", c.uids)
 	line("preambles not empty", c.preambles)
@@ -172,8 +176,12 @@ func (c *census) search(data, content []byte, out imaging.Scrubbed) error {
 		}
 	})
 	for word, tag := range words {
-		if shown[word] && !kept[word] {
+		switch {
+		case !shown[word] || kept[word] || word == "removed": // the dummy for a name
+		case out.Held == "":
 			c.words[tag]++
+		default:
+			c.withheld[tag]++
 		}
 	}
 	for uid, tag := range uids {
