@@ -11,7 +11,9 @@ import (
 )
 
 // buffers for whole-object reads, shared by all stores of the process.
-var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+const bufferSize = 1 << 20
 
 // Sum reads all of key from s and returns what it found: size and SHA-256 of the
 // bytes that came, whatever they are.
@@ -21,7 +23,7 @@ func Sum(ctx context.Context, s Store, key string) (size int64, sum [32]byte, er
 		return 0, sum, err
 	}
 	defer r.Close() // reading: everything that counts was said by Read
-	buf := buffers.Get().(*[256 << 10]byte)
+	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	h := sha256.New()
 	for {
@@ -53,37 +55,69 @@ func Verify(ctx context.Context, s Store, key string, size int64, sum [32]byte) 
 	return nil
 }
 
+// Comparer is a Store that can tell better than through Get what it holds: from its
+// disk, and not from the memory of what was just written.
+type Comparer interface {
+	// Compare is the function Compare for this store.
+	Compare(ctx context.Context, key string, body Body) error
+}
+
 // Compare reads key back from s and compares it with body byte by byte, which proves
 // more than a hash and costs less. Other bytes are ErrCorrupt; absent is ErrNotExist.
 func Compare(ctx context.Context, s Store, key string, body Body) error {
+	if c, ok := s.(Comparer); ok {
+		return c.Compare(ctx, key, body)
+	}
 	r, err := s.Get(ctx, key, 0, -1)
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
 	defer r.Close() // reading: everything that counts was said by Read
-	got, want := buffers.Get().(*[256 << 10]byte), buffers.Get().(*[256 << 10]byte)
-	defer buffers.Put(got)
+	return CompareReader(r, body)
+}
+
+// CompareReader is Compare for what r gives up to its end.
+func CompareReader(r io.Reader, body Body) error {
+	lent, err := body.Lend(func(all []byte) error {
+		return compare(r, body.Size, func(at int64, n int) ([]byte, error) { return all[at:][:n], nil })
+	})
+	if lent || err != nil {
+		return err
+	}
+	want := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(want)
-	var at int64
-	for {
+	return compare(r, body.Size, func(at int64, n int) ([]byte, error) {
+		if m, err := body.ReadAt(want[:n], at); m < n {
+			return nil, fmt.Errorf("read body: %w", err)
+		}
+		return want[:n], nil
+	})
+}
+
+// compare compares what r gives with size bytes, of which want gives n from at on.
+func compare(r io.Reader, size int64, want func(at int64, n int) ([]byte, error)) error {
+	got := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(got)
+	for at := int64(0); ; {
 		n, err := io.ReadFull(r, got[:])
 		ended := err == io.EOF || err == io.ErrUnexpectedEOF
 		if err != nil && !ended {
 			return fmt.Errorf("read back: %w", err)
 		}
-		if int64(n) > body.Size-at {
-			return fmt.Errorf("read back: %w: more than the %d bytes sent", ErrCorrupt, body.Size)
+		if int64(n) > size-at {
+			return fmt.Errorf("read back: %w: more than the %d bytes sent", ErrCorrupt, size)
 		}
-		if m, err := body.ReadAt(want[:n], at); m < n {
-			return fmt.Errorf("read body: %w", err)
+		sent, err := want(at, n)
+		if err != nil {
+			return err
 		}
-		if !bytes.Equal(got[:n], want[:n]) {
+		if !bytes.Equal(got[:n], sent) {
 			return fmt.Errorf("read back: %w: other bytes from %d on", ErrCorrupt, at)
 		}
 		at += int64(n)
 		if ended {
-			if at != body.Size {
-				return fmt.Errorf("read back: %w: %d bytes, sent %d", ErrCorrupt, at, body.Size)
+			if at != size {
+				return fmt.Errorf("read back: %w: %d bytes, sent %d", ErrCorrupt, at, size)
 			}
 			return nil
 		}

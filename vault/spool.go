@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"hash"
@@ -19,7 +18,7 @@ const spoolInMemory = 2 << 20
 // ones in a file that has no name, so that a crash leaves nothing.
 type spool struct {
 	spools *spools
-	mem    *bytes.Buffer // nil once spilled or closed
+	mem    *[]byte // nil once spilled or closed
 	file   *os.File
 	size   int64
 	sum    hash.Hash
@@ -28,29 +27,29 @@ type spool struct {
 // spools makes spools and keeps their memory for the next.
 type spools struct {
 	dir    string
-	memory sync.Pool // of *bytes.Buffer
+	memory sync.Pool // of *[]byte
 }
 
 func newSpools(dir string) *spools {
-	return &spools{dir: dir, memory: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	return &spools{dir: dir, memory: sync.Pool{New: func() any { return new([]byte) }}}
 }
 
 func (s *spools) open() *spool {
-	return &spool{spools: s, mem: s.memory.Get().(*bytes.Buffer), sum: sha256.New()}
+	return &spool{spools: s, mem: s.memory.Get().(*[]byte), sum: sha256.New()}
 }
 
 func (s *spool) Write(p []byte) (int, error) {
-	if s.file == nil && s.mem.Len()+len(p) > spoolInMemory {
+	if s.file == nil && len(*s.mem)+len(p) > spoolInMemory {
 		if err := s.spill(); err != nil {
 			return 0, err
 		}
 	}
-	var n int
+	n := len(p)
 	var err error
 	if s.file != nil {
 		n, err = s.file.Write(p)
 	} else {
-		n, err = s.mem.Write(p)
+		*s.mem = append(*s.mem, p...)
 	}
 	s.size += int64(n)
 	s.sum.Write(p[:n])
@@ -66,7 +65,7 @@ func (s *spool) spill() error {
 	if err := os.Remove(f.Name()); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	if _, err := f.Write(s.mem.Bytes()); err != nil {
+	if _, err := f.Write(*s.mem); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
 	s.forget()
@@ -76,7 +75,7 @@ func (s *spool) spill() error {
 // forget gives the memory to the next spool.
 func (s *spool) forget() {
 	if s.mem != nil {
-		s.mem.Reset()
+		*s.mem = (*s.mem)[:0]
 		s.spools.memory.Put(s.mem)
 		s.mem = nil
 	}
@@ -89,7 +88,7 @@ func (s *spool) body() storage.Body {
 	if s.file != nil {
 		b.ReaderAt = s.file
 	} else {
-		b.ReaderAt = bytes.NewReader(s.mem.Bytes())
+		b.ReaderAt = storage.Memory(*s.mem)
 	}
 	return b
 }

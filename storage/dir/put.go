@@ -2,6 +2,7 @@ package dir
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 	"medvault/storage"
 )
 
-// Put writes body beside the objects, checks it, brings it to disk and links it
+// Put writes body beside the objects, checks it, brings it to disk and moves it
 // under its name, which fails where the name is taken.
 func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
 	if err := s.admit(ctx, key); err != nil {
@@ -26,8 +27,8 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
 	if err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	defer os.Remove(tmp) // a second name by now, or left over: New sweeps what this misses
-	err = s.place(key, func(path string) error { return os.Link(tmp, path) })
+	defer os.Remove(tmp) // gone by now, or left over: New sweeps what this misses
+	err = s.place(key, func(path string) error { return moveNew(tmp, path) })
 	if errors.Is(err, fs.ErrExist) {
 		return s.same(ctx, key, body)
 	}
@@ -68,14 +69,14 @@ func (s *Store) same(ctx context.Context, key string, body storage.Body) error {
 // write brings body to disk in a file of its own and returns its path. Wrong
 // bytes are ErrCorrupt and leave nothing.
 func (s *Store) write(ctx context.Context, body storage.Body) (path string, err error) {
-	f, err := os.CreateTemp(s.tmp(), "put-*")
+	f, err := s.draft()
 	if errors.Is(err, fs.ErrNotExist) {
 		// Somebody emptied the bucket. Mkdir, not MkdirAll: a bucket that is
 		// gone altogether (an unmounted disk) must not come back empty.
 		if err := os.Mkdir(s.tmp(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return "", err
 		}
-		f, err = os.CreateTemp(s.tmp(), "put-*")
+		f, err = s.draft()
 	}
 	if err != nil {
 		return "", err
@@ -95,9 +96,21 @@ func (s *Store) write(ctx context.Context, body storage.Body) (path string, err 
 	return f.Name(), err
 }
 
-// fill copies body to f and, unless that was done, checks it against its SHA-256 on
+// draft makes the file of one write. A name is never taken twice by a process, and
+// hardly by two.
+func (s *Store) draft() (*os.File, error) {
+	return os.OpenFile(filepath.Join(s.tmp(), "put-"+rand.Text()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// fill writes body to f and, unless that was done, checks it against its SHA-256 on
 // the way.
 func (s *Store) fill(ctx context.Context, f *os.File, body storage.Body) error {
+	if body.Hashed {
+		lent, err := body.Lend(func(all []byte) error { return writeDirectly(f, all) })
+		if lent || err != nil {
+			return err
+		}
+	}
 	buf := s.buffers.Get().(*[256 << 10]byte)
 	defer s.buffers.Put(buf)
 	h := sha256.New()

@@ -141,6 +141,8 @@ func (s *Set) write(ctx context.Context, body storage.Body, call func(context.Co
 	return w.explain(call(w.ctx, body))
 }
 
+var errTakenBack = errors.New("the write is over")
+
 // lentReaderAt reads from inner until it is taken back.
 type lentReaderAt struct {
 	inner io.ReaderAt
@@ -154,10 +156,25 @@ func (r *lentReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.back {
-		return 0, errors.New("the write is over")
+		return 0, errTakenBack
 	}
 	r.watch.touch()
 	return r.inner.ReadAt(p, off)
+}
+
+// Lend implements storage.Lender, as far as inner is one.
+func (r *lentReaderAt) Lend(use func(all []byte) error) (lent bool, err error) {
+	inner, ok := r.inner.(storage.Lender)
+	if !ok {
+		return false, nil
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.back {
+		return false, errTakenBack
+	}
+	r.watch.touch()
+	return inner.Lend(use)
 }
 
 func (r *lentReaderAt) takeBack() {

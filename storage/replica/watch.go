@@ -63,6 +63,15 @@ func (s watchedStore) Get(ctx context.Context, key string, offset, length int64)
 	return &watchedReader{r, w}, nil
 }
 
+// Compare implements storage.Comparer, where the store does.
+func (s watchedStore) Compare(ctx context.Context, key string, body storage.Body) error {
+	if c, ok := s.Store.(storage.Comparer); ok {
+		return c.Compare(ctx, key, body)
+	}
+	type getter struct{ storage.Store } // without this method
+	return storage.Compare(ctx, getter{s}, key, body)
+}
+
 type watchedReader struct {
 	io.ReadCloser
 	watch *watch
