@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,18 +19,19 @@ import (
 // intents says which objects this gateway is placing that no record names yet. Each is
 // one line in a file that is locked for as long as the process lives: after a crash the
 // next start, with the same spool, finds the lock free and takes the object away. The
-// files are kept and used again.
+// files are kept and used again; zeros in place of the line say that there is none.
 type intents struct {
 	dir string
 
 	mu   sync.Mutex
-	free []*os.File // locked by this process, empty
+	free []*os.File // locked by this process, without a line
 }
 
 // intent is the line about one object.
 type intent struct {
 	of   *intents
 	file *os.File
+	line int // its length
 }
 
 // newIntents opens the folder of intents in a spool.
@@ -50,7 +52,7 @@ func (i *intents) begin(key string) (*intent, error) {
 	if _, err := f.WriteAt([]byte(key), 0); err != nil {
 		return nil, errors.Join(fmt.Errorf("intent: %w", err), f.Close())
 	}
-	return &intent{i, f}, nil
+	return &intent{i, f, len(key)}, nil
 }
 
 func (i *intents) take() (*os.File, error) {
@@ -95,7 +97,8 @@ func (i *intent) settle() error {
 	}
 	f := i.file
 	i.file = nil
-	if err := f.Truncate(0); err != nil {
+	// Not Truncate: a disk is told of every block that is given back.
+	if _, err := f.WriteAt(make([]byte, i.line), 0); err != nil {
 		return errors.Join(fmt.Errorf("intent: %w", err), f.Close())
 	}
 	i.of.mu.Lock()
@@ -165,10 +168,10 @@ func (v *Vault) unwind(ctx context.Context, f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if len(line) == 0 {
+	key := string(bytes.Trim(line, "\x00"))
+	if key == "" {
 		return os.Remove(f.Name())
 	}
-	key := string(line)
 	id, err := record.ParseObjectID(key[strings.LastIndexByte(key, '/')+1:])
 	if err != nil {
 		return fmt.Errorf("intent: %w", err)
