@@ -43,7 +43,7 @@ func (v *Vault) AddCare(ctx context.Context, a record.Actor, p record.PatientTok
 var errTreated = errors.New("somebody treats the patient already")
 
 func (v *Vault) addCare(ctx context.Context, a act, c Care) error {
-	return v.putRecord(ctx, a, c.ID, "care", c, func(tx *catalog.Tx) error {
+	return v.putRecord(ctx, a, "care", c, func(tx *catalog.Tx) error {
 		if c.Origin == originAutoCare { // two first uploads may come at once
 			cares, err := tx.Cares(ctx, c.Patient)
 			if err != nil {
@@ -62,7 +62,7 @@ func (v *Vault) addCare(ctx context.Context, a act, c Care) error {
 // The end is a record of its own; the relationship's first record stays.
 func (v *Vault) EndCare(ctx context.Context, a record.Actor, p record.PatientToken, id record.ObjectID) error {
 	end := careEnd{Care: id, Ended: v.cfg.Now(), By: a.ID}
-	return v.putRecord(ctx, act{Actor: a, Action: record.ActionCareEnd, Patient: p, Object: id}, record.NewObjectID(), "care-end", end, func(tx *catalog.Tx) error {
+	return v.putRecord(ctx, act{Actor: a, Action: record.ActionCareEnd, Patient: p, Object: id}, "care-end", end, func(tx *catalog.Tx) error {
 		return tx.EndCare(ctx, p, id, end.Ended, a.ID)
 	})
 }
@@ -97,9 +97,8 @@ func (v *Vault) ListCare(ctx context.Context, a record.Actor, p record.PatientTo
 
 // putRecord seals a record about a patient, places it like a document and commits it
 // with what it changes. The guard decides before anything is written, and again in
-// the transaction that makes the record count. An act on another object than the
-// record has a leaf of its own beside the record's.
-func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, recordType string, value any, change func(tx *catalog.Tx) error) error {
+// the transaction that makes the record count.
+func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value any, change func(tx *catalog.Tx) error) error {
 	var p catalog.Patient
 	var d access.Decision
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -121,6 +120,10 @@ func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, record
 	}
 	if err != nil {
 		return err
+	}
+	id := a.Object
+	if recordType != "care" {
+		id = record.NewObjectID()
 	}
 	s, err := v.sealRecord(k, id, value)
 	if err != nil {
@@ -144,16 +147,7 @@ func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, record
 		if err := change(tx); err != nil {
 			return notFound(err)
 		}
-		if id == a.Object {
-			describeCommit(leaf, o, permitted)
-		} else {
-			stored := *leaf
-			stored.Action, stored.Object = "record.stored", id
-			describeCommit(&stored, o, permitted)
-			if err := appendLeaf(ctx, tx, stored); err != nil {
-				return err
-			}
-		}
+		describeCommit(leaf, o, permitted)
 		return v.promise(ctx, tx, o, permitted, placed)
 	})
 	switch {
@@ -171,13 +165,20 @@ func (v *Vault) autoCare(ctx context.Context, p record.PatientToken) error {
 	if v.cfg.AutoCare == "" {
 		return nil
 	}
+	if _, ok := v.cared.Load(p); ok {
+		return nil
+	}
 	var cares []catalog.Care
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		cares, err = tx.Cares(ctx, p)
 		return err
 	})
-	if err != nil || len(cares) > 0 {
+	if err != nil {
 		return err
+	}
+	if len(cares) > 0 {
+		v.cared.Store(p, true) // one that has ended stays in the list
+		return nil
 	}
 	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: v.cfg.AutoCare, From: v.cfg.Now(), Origin: originAutoCare, By: "medvault"}
 	err = v.addCare(ctx, act{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"medvault/storage/replica"
 	"medvault/vault/access"
@@ -47,11 +48,12 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 	if err != nil {
 		return in.receipt(), err
 	}
-	patient, err := v.admit(ctx, a, in)
+	patient, known, err := v.admit(ctx, a, in)
 	if err != nil {
 		return in.receipt(), err
 	}
-	if done, r, err := v.stored(ctx, a, in); done {
+	if known != nil {
+		r, err := v.again(ctx, a, in, *known)
 		return v.acknowledge(ctx, r, err)
 	}
 	keys, done, err := v.sealingKeys(ctx, patient)
@@ -98,45 +100,45 @@ func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 	return v.refuse(ctx, store)
 }
 
-// admit asks the guard about this patient. A patient seen for the first time gets a
-// row and keys with the first document that proves good.
-func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, err error) {
+// admit asks the guard about this patient, and the catalog whether the instance is
+// known. A patient seen for the first time gets a row and keys with the first document
+// that proves good.
+func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, known *catalog.Document, err error) {
 	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient}
 	var d access.Decision
-	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if d, err = v.decide(ctx, tx, store); err != nil || !d.Allow {
 			return err
 		}
 		p, err = tx.Patient(ctx, in.patient)
+		if errors.Is(err, catalog.ErrNotFound) {
+			p = catalog.Patient{Token: in.patient, Generation: 1, State: catalog.Active, Country: v.cfg.Home, Created: v.cfg.Now()}
+		} else if err != nil {
+			return err
+		}
+		if known = nil; in.instance == "" {
+			return nil
+		}
+		found, err := tx.DocumentByInstance(ctx, in.instance)
+		if errors.Is(err, catalog.ErrNotFound) {
+			return nil
+		}
+		known = &found
 		return err
 	})
 	if err == nil && !d.Allow {
-		return p, v.refuse(ctx, store)
+		err = v.refuse(ctx, store)
 	}
-	if errors.Is(err, catalog.ErrNotFound) {
-		return catalog.Patient{Token: in.patient, Generation: 1, State: catalog.Active, Country: v.cfg.Home, Created: v.cfg.Now()}, nil
-	}
-	return p, err
+	return p, known, err
 }
 
-// stored tells, for an instance that is known by its UID, whether these are the same
-// bytes. It reads the rest of the body without sealing it again.
-func (v *Vault) stored(ctx context.Context, a record.Actor, in *incoming) (done bool, r Receipt, err error) {
-	if in.instance == "" {
-		return false, Receipt{}, nil
-	}
-	known, err := v.byInstance(ctx, in.instance)
-	if errors.Is(err, catalog.ErrNotFound) {
-		return false, Receipt{}, nil
-	}
-	if err != nil {
-		return true, in.receipt(), err
-	}
+// again takes an instance that is known by its UID. It reads the rest of the body,
+// without sealing it, to see whether these are the same bytes.
+func (v *Vault) again(ctx context.Context, a record.Actor, in *incoming, known catalog.Document) (Receipt, error) {
 	if _, err := io.Copy(io.Discard, in.body); err != nil {
-		return true, in.receipt(), uploadError(err)
+		return in.receipt(), uploadError(err)
 	}
-	r, err = v.same(ctx, a, in, known)
-	return true, r, err
+	return v.same(ctx, a, in, known)
 }
 
 func (v *Vault) byInstance(ctx context.Context, mapped string) (d catalog.Document, err error) {
@@ -250,12 +252,15 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 			if now.State != "active" || now.Generation != p.Generation {
 				return fmt.Errorf("%w: patient changed during the upload", errChanged)
 			}
-			if twin, err = tx.DocumentByFingerprint(ctx, in.patient, doc.Fingerprint); err == nil {
-				return errTwin
-			} else if !errors.Is(err, catalog.ErrNotFound) {
-				return err
+			err = tx.InsertDocument(ctx, doc)
+			if errors.Is(err, catalog.ErrExist) { // why?
+				if twin, err = tx.DocumentByFingerprint(ctx, in.patient, doc.Fingerprint); err == nil {
+					return errTwin
+				} else if errors.Is(err, catalog.ErrNotFound) {
+					return catalog.ErrExist
+				}
 			}
-			if err := tx.InsertDocument(ctx, doc); err != nil {
+			if err != nil {
 				return err
 			}
 			describeCommit(leaf, doc.Object, permitted)
@@ -315,18 +320,11 @@ func describeCommit(l *audit.Leaf, o catalog.Object, regions []string) {
 // promise notes where an object must lie and leaves jobs for the regions that do not
 // hold it yet.
 func (v *Vault) promise(ctx context.Context, tx *catalog.Tx, o catalog.Object, permitted, placed []string) error {
-	if err := tx.Promise(ctx, o.ID, permitted); err != nil {
+	if err := tx.PlaceNew(ctx, o, permitted, placed, v.cfg.Now()); err != nil {
 		return err
 	}
-	here := make(map[string]bool)
-	for _, r := range placed {
-		here[r] = true
-		if err := tx.Placed(ctx, o.ID, r, v.cfg.Now()); err != nil {
-			return err
-		}
-	}
 	for _, r := range permitted {
-		if here[r] {
+		if slices.Contains(placed, r) {
 			continue
 		}
 		if err := tx.Enqueue(ctx, copyJob(o.ID, r, v.cfg.Now())); err != nil {

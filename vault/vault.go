@@ -42,7 +42,6 @@ type Config struct {
 	Home      string                           // required: ISO 3166 code of the home jurisdiction
 	Spool     string                           // required: directory for ciphertext too large for memory
 	Quorum    func(permitted int) int          // how many regions must hold a document before it is acknowledged; default the majority, at least two where there are two
-	Render    Render                           // draws frames for those who review; without it there are no previews
 	Consent   consent.Consents                 // who has consented to what; default nobody to anything
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
 	Workers   int                              // copies made at once; default 4
@@ -66,6 +65,7 @@ type Vault struct {
 	windows *windows
 	spools  *spools
 	held    *placedWraps
+	cared   sync.Map // dev only: record.PatientToken → true, of patients somebody treats or has treated
 }
 
 // readWindow is how long one leaf stands for repeated reads of the same object by

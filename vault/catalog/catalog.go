@@ -49,6 +49,8 @@ type Catalog struct {
 	writes       *query.Queries
 	reads        *query.Queries
 	pendingOrder *sequence
+	terms        *rowsInsert
+	placements   *rowsInsert
 }
 
 type dialect string
@@ -91,6 +93,12 @@ func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
 	if c.writes, err = query.Prepare(ctx, c.preparer(c.write)); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
+	if c.terms, err = prepareRows(ctx, c.write, "terms (patient, owner, value)", 3); err != nil {
+		return fmt.Errorf("open catalog: prepare: %w", err)
+	}
+	if c.placements, err = prepareRows(ctx, c.write, "placements (key, region, object, size, placed_at)", 5); err != nil {
+		return fmt.Errorf("open catalog: prepare: %w", err)
+	}
 	if c.reads = c.writes; c.read != c.write {
 		if c.reads, err = query.Prepare(ctx, c.preparer(c.read)); err != nil {
 			return fmt.Errorf("open catalog: prepare: %w", err)
@@ -111,6 +119,7 @@ func (c *Catalog) Close() error {
 	if c.reads != nil && c.reads != c.writes {
 		errs = append(errs, c.reads.Close())
 	}
+	errs = append(errs, c.terms.close(), c.placements.close())
 	if c.read != nil && c.read != c.write {
 		errs = append(errs, c.read.Close())
 	}

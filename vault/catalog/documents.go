@@ -149,26 +149,16 @@ func (d Document) owners() ([]ownedTerm, error) {
 	return owned, nil
 }
 
-// insertTerms writes all of them in one statement a few hundred at a time: a round
-// trip each would cost more than everything else.
 func (t *Tx) insertTerms(ctx context.Context, patient record.PatientToken, terms []ownedTerm) error {
 	// One order for everyone, or two transactions would wait for each other.
 	slices.SortFunc(terms, func(a, b ownedTerm) int {
 		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.value, b.value))
 	})
-	for chunk := range slices.Chunk(terms, 256) {
-		var b builder
-		b.add("INSERT INTO terms (patient, owner, value) VALUES ")
-		for i, term := range chunk {
-			if i > 0 {
-				b.add(", ")
-			}
-			b.add("(?, ?, ?)", string(patient), term.owner, term.value)
-		}
-		b.add(" ON CONFLICT DO NOTHING")
-		if _, err := t.exec(ctx, &b); err != nil {
-			return fmt.Errorf("terms: %w", err)
-		}
+	err := t.c.terms.exec(ctx, t.tx, len(terms), func(args []any, i int) []any {
+		return append(args, string(patient), terms[i].owner, terms[i].value)
+	})
+	if err != nil {
+		return fmt.Errorf("terms: %w", err)
 	}
 	return nil
 }

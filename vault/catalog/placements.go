@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"medvault/vault/catalog/internal/query"
@@ -21,6 +22,19 @@ func (t *Tx) Promise(ctx context.Context, id record.ObjectID, regions []string) 
 		}
 	}
 	return nil
+}
+
+// PlaceNew is Promise and Placed, in one, for an object that was inserted by this
+// transaction: it must lie in the regions promised and does lie in placed.
+func (t *Tx) PlaceNew(ctx context.Context, o Object, promised, placed []string, at time.Time) error {
+	err := t.c.placements.exec(ctx, t.tx, len(promised), func(args []any, i int) []any {
+		since := int64(0)
+		if slices.Contains(placed, promised[i]) {
+			since = millis(at)
+		}
+		return append(args, o.Key(), promised[i], string(o.ID), o.Size, since)
+	})
+	return attempt(err, "place %s", o.ID)
 }
 
 // Placed says that an object lies in a region, read back and verified. Not promised:
