@@ -170,7 +170,7 @@ func (w *rewriter) uidsInText(text string) (string, bool) {
 // own, or that no version number looks like.
 func (w *rewriter) uids(text string) func(yield func(from, to int) bool) {
 	return func(yield func(from, to int) bool) {
-		if w.options&profile.RetainUIDs != 0 || strings.Count(text, ".") < 3 {
+		if w.options&profile.RetainUIDs != 0 || strings.Count(text, ".") < 2 {
 			return
 		}
 		for at := 0; at < len(text); {
