@@ -43,7 +43,7 @@ func (v *Vault) AddCare(ctx context.Context, a record.Actor, p record.PatientTok
 var errTreated = errors.New("somebody treats the patient already")
 
 func (v *Vault) addCare(ctx context.Context, a act, c Care) error {
-	return v.putRecord(ctx, a, "care", c, func(tx *catalog.Tx) error {
+	return v.putRecord(ctx, a, c.ID, "care", c, func(tx *catalog.Tx) error {
 		if c.Origin == originAutoCare { // two first uploads may come at once
 			cares, err := tx.Cares(ctx, c.Patient)
 			if err != nil {
@@ -62,7 +62,7 @@ func (v *Vault) addCare(ctx context.Context, a act, c Care) error {
 // The end is a record of its own; the relationship's first record stays.
 func (v *Vault) EndCare(ctx context.Context, a record.Actor, p record.PatientToken, id record.ObjectID) error {
 	end := careEnd{Care: id, Ended: v.cfg.Now(), By: a.ID}
-	return v.putRecord(ctx, act{Actor: a, Action: record.ActionCareEnd, Patient: p, Object: id}, "care-end", end, func(tx *catalog.Tx) error {
+	return v.putRecord(ctx, act{Actor: a, Action: record.ActionCareEnd, Patient: p, Object: id}, record.NewObjectID(), "care-end", end, func(tx *catalog.Tx) error {
 		return tx.EndCare(ctx, p, id, end.Ended, a.ID)
 	})
 }
@@ -97,8 +97,9 @@ func (v *Vault) ListCare(ctx context.Context, a record.Actor, p record.PatientTo
 
 // putRecord seals a record about a patient, places it like a document and commits it
 // with what it changes. The guard decides before anything is written, and again in
-// the transaction that makes the record count.
-func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value any, change func(tx *catalog.Tx) error) error {
+// the transaction that makes the record count. An act on another object than the
+// record has a leaf of its own beside the record's.
+func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, recordType string, value any, change func(tx *catalog.Tx) error) error {
 	var p catalog.Patient
 	var d access.Decision
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -120,10 +121,6 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 	}
 	if err != nil {
 		return err
-	}
-	id := a.Object
-	if recordType != "care" {
-		id = record.NewObjectID()
 	}
 	s, err := v.sealRecord(k, id, value)
 	if err != nil {
@@ -147,7 +144,16 @@ func (v *Vault) putRecord(ctx context.Context, a act, recordType string, value a
 		if err := change(tx); err != nil {
 			return notFound(err)
 		}
-		describeCommit(leaf, o, permitted)
+		if id == a.Object {
+			describeCommit(leaf, o, permitted)
+		} else {
+			stored := *leaf
+			stored.Action, stored.Object = "record.stored", id
+			describeCommit(&stored, o, permitted)
+			if err := appendLeaf(ctx, tx, stored); err != nil {
+				return err
+			}
+		}
 		return v.promise(ctx, tx, o, permitted, placed)
 	})
 	switch {

@@ -42,6 +42,7 @@ type Config struct {
 	Home      string                           // required: ISO 3166 code of the home jurisdiction
 	Spool     string                           // required: directory for ciphertext too large for memory
 	Quorum    func(permitted int) int          // how many regions must hold a document before it is acknowledged; default the majority, at least two where there are two
+	Render    Render                           // draws frames for those who review; without it there are no previews
 	Consent   consent.Consents                 // who has consented to what; default nobody to anything
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
 	Workers   int                              // copies made at once; default 4
