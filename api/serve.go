@@ -24,6 +24,7 @@ import (
 	"medvault/api/identity"
 	"medvault/api/operations"
 	"medvault/api/patients"
+	"medvault/api/reviews"
 	"medvault/api/transport"
 	"medvault/vault"
 	"medvault/vault/record"
@@ -140,6 +141,7 @@ func (s *Server) routes() http.Handler {
 	v1 := known.Group("/api/v1")
 	documents.Register(v1, documents.Config{Vault: s.cfg.Vault})
 	patients.Register(v1, patients.Config{Vault: s.cfg.Vault})
+	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
 	if s.cfg.Mount != nil {
 		s.cfg.Mount(known)

@@ -13,6 +13,7 @@ import (
 	"medvault/api/documents"
 	"medvault/api/operations"
 	"medvault/api/patients"
+	"medvault/api/reviews"
 )
 
 func TestOpenAPINamesEveryRoute(t *testing.T) {
@@ -21,6 +22,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	group := engine.Group("/api/v1")
 	documents.Register(group, documents.Config{})
 	patients.Register(group, patients.Config{})
+	reviews.Register(group, reviews.Config{})
 	operations.Register(group, operations.Config{})
 
 	var registered []string

@@ -60,6 +60,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newFetchCommand(a),
 		newStudiesCommand(a),
 		newCareCommand(a),
+		newReviewsCommand(a),
+		newRederiveCommand(a),
 		newRegionsCommand(a),
 		newVerifyCommand(a),
 		newAuditCommand(a),
