@@ -27,8 +27,8 @@ import (
 // Tokens makes tokens and terms. Safe for concurrent use. Like a DEK it shows
 // its keys to nobody.
 type Tokens struct {
-	patient, uid, id, fingerprint keys.DEK
-	index                         keys.DEK
+	patient, uid, id, recipient keys.DEK
+	fingerprint, index          keys.DEK
 }
 
 // New derives the children of both keys.
@@ -48,6 +48,7 @@ func New(tokenKey, indexKey keys.DEK) (*Tokens, error) {
 		{&t.patient, tokenKey, "patient"},
 		{&t.uid, tokenKey, "uid"},
 		{&t.id, tokenKey, "id"},
+		{&t.recipient, tokenKey, "recipient"},
 		{&t.fingerprint, indexKey, "fingerprint"},
 	} {
 		var err error
