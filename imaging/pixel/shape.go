@@ -6,6 +6,7 @@ package pixel
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -116,4 +117,19 @@ func (s Shape) Black(palette uint64) []uint64 {
 		black[i] <<= s.High + 1 - s.Stored
 	}
 	return black
+}
+
+// Number is what a stored sample stands for: spare bits left out, signed where it is.
+func (s Shape) Number(raw uint64) float64 {
+	switch {
+	case s.Float && s.Allocated == 32:
+		return float64(math.Float32frombits(uint32(raw)))
+	case s.Float && s.Allocated == 64:
+		return math.Float64frombits(raw)
+	}
+	raw = raw >> (s.High + 1 - s.Stored) << (64 - s.Stored)
+	if s.Signed {
+		return float64(int64(raw) >> (64 - s.Stored))
+	}
+	return float64(raw >> (64 - s.Stored))
 }
