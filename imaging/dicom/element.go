@@ -31,6 +31,8 @@ const (
 	tagGraphicAnnotation Tag = 0x0070_0001
 	tagPatientName       Tag = 0x0010_0010
 	tagPatientID         Tag = 0x0010_0020
+	tagSourceImage       Tag = 0x0008_2112
+	tagReferencedImage   Tag = 0x0008_1140
 )
 
 // Tags whose UIDs are always the sender's own.

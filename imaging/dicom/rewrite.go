@@ -294,9 +294,11 @@ func (w *rewriter) decide(e *Element) profile.Rule {
 	switch {
 	case nested && code(e.Tag) && rule.Action != profile.Remove:
 		return profile.Rule{Action: profile.Clean, Bare: profile.Dummy, Keyword: rule.Keyword}
-	case rule.Action == profile.Keep && e.VR != known && e.VR != UN && wordy(e.VR) && !wordy(known):
-		return remove // words where numbers belong
-	case w.scope.people && rule.Action == profile.Keep && wordy(known):
+	case e.Tag == tagSourceImage || e.Tag == tagReferencedImage:
+		rule.Action = profile.Keep // the table asks for the least; mapped, the references still lead to their images
+	case w.scope.people && rule.Action == profile.Keep && wordy(known),
+		// No table lists it, so nobody knows whether the object can do without.
+		rule.Action == profile.Remove && !rule.Listed && (known == DA || known == DT || known == TM):
 		rule.Action = profile.Dummy
 	}
 	return rule
@@ -316,12 +318,18 @@ func wordy(vr VR) bool {
 	return !vr.known()
 }
 
+// narrow reports the VRs of characters whose form can be checked, see wellFormed.
+func narrow(vr VR) bool { return vr.text() && !wordy(vr) }
+
 // keep copies an element whose value can be what its VRs say, the dictionary's and
 // the written one.
 func (w *rewriter) keep(s *Segment, e *Element, c coding) {
 	value := s.Bytes(e)
 	known := vrOf(e.Tag)
-	if known == SQ || !wellFormed(known, value) || !wellFormed(e.VR, value) {
+	switch {
+	case known == SQ, (wordy(e.VR) || e.VR.text()) && !wellFormed(known, value), !wellFormed(e.VR, value),
+		// Words where numbers belong.
+		e.VR != known && e.VR != UN && known != UN && wordy(e.VR) && !wordy(known) && !(e.VR.text() && narrow(known)):
 		w.counts.add(removed)
 		return
 	}
