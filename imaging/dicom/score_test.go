@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"medvault/imaging/dicom"
+	"medvault/imaging/dicom/profile"
 	"medvault/imaging/imagingtest"
 )
 
@@ -23,31 +25,66 @@ type score struct {
 const scoreFile = "score.json"
 
 // TestScore takes identity out of a set of objects with planted identifiers and
-// compares every value with an answer key. MEDVAULT_SCORE_MISSES names a file for the
-// list of what was wrong.
+// compares every value with an answer key. MEDVAULT_SCORE_MISSES names a folder
+// for the list of what was wrong.
 func TestScore(t *testing.T) {
 	scrubber := dicom.New()
 	result, err := imagingtest.Score(scrubber, imagingtest.Set(1, 2100, imagingtest.DefaultOptions()...), pseudonyms)
 	t.Log("\n" + result.Table())
-	if path := os.Getenv("MEDVAULT_SCORE_MISSES"); path != "" {
-		if err := os.WriteFile(path, []byte(strings.Join(result.Misses, "\n")+"\n"), 0o644); err != nil {
-			t.Error(err)
-		}
-	}
+	saveMisses(t, "score", result)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, miss := range result.Misses {
-		if i == 20 {
-			t.Errorf("and %d more", len(result.Misses)-i)
-			break
-		}
-		t.Error(miss)
+	if len(result.Misses) > 0 {
+		t.Errorf("%d misses:\n%s", len(result.Misses), strings.Join(first(result.Misses, 20), "\n"))
 	}
 	if result.Objects < 2000 || result.Classes < 40 || result.Syntaxes < 12 {
 		t.Errorf("%d objects, %d classes, %d syntaxes; want at least 2000, 40 and 12", result.Objects, result.Classes, result.Syntaxes)
 	}
 	checkScore(t, score{result, result.Total().Percent(), scrubber.Rules().Digest})
+}
+
+// TestScoreOfOptions scores other sets of options with keys of their own.
+func TestScoreOfOptions(t *testing.T) {
+	sets := profile.Named()
+	sets["basic"] = 0
+	for _, name := range profile.Options() {
+		one, err := profile.ParseSet([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets[name] = one
+	}
+	for name, set := range sets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			scrubber := dicom.With(dicom.Config{Profile: name, Options: set})
+			result, err := imagingtest.Score(scrubber, imagingtest.Set(2, 430, set.Names()...), pseudonyms)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%.3f %% of %d\n%s", result.Total().Percent(), result.Total().Required, strings.Join(first(result.Misses, 10), "\n"))
+			if len(result.Misses) > 0 {
+				t.Errorf("%d misses", len(result.Misses))
+			}
+			saveMisses(t, name, result)
+		})
+	}
+}
+
+func first(lines []string, n int) []string { return lines[:min(n, len(lines))] }
+
+// saveMisses writes the misses of a set of options into the folder that
+// MEDVAULT_SCORE_MISSES names.
+func saveMisses(t *testing.T, name string, r imagingtest.Result) {
+	folder := os.Getenv("MEDVAULT_SCORE_MISSES")
+	if folder == "" {
+		return
+	}
+	text := r.Table() + strings.Join(r.Misses, "\n") + "\n"
+	if err := os.WriteFile(filepath.Join(folder, name+".txt"), []byte(text), 0o644); err != nil {
+		t.Error(err)
+	}
 }
 
 // checkScore asks that score.json, which the conformance statement prints, is this

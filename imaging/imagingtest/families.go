@@ -21,10 +21,10 @@ func crossSection(s *scope) {
 	s.add(0x00181210, "SH", "B30f", "k")
 	s.add(0x00185100, "CS", "HFS", "k")
 	s.add(0x00189345, "FD", []float64{7.125}, "k")
-	s.add(0x00080022, "DA", s.person.StudyDate, "sz")
-	s.add(0x00080032, "TM", "101455.123", "mz")
+	s.add(0x00080022, "DA", s.person.StudyDate, "sx")
+	s.add(0x00080032, "TM", "101455.123", "mx")
 	s.add(0x0008002A, "DT", s.person.StudyDate+"101455.123000+0100", "sx")
-	s.add(0x00180010, "LO", "Iopamidol", "d")
+	s.add(0x00180010, "LO", "Iopamidol", "-")
 	s.place()
 	s.add(0x00281050, "DS", `40\-600`, "k")
 	s.add(0x00281051, "DS", `400\1500`, "k")
@@ -35,8 +35,10 @@ func crossSection(s *scope) {
 
 // place says where in the patient a slice lies.
 func (s *scope) place() {
+	if s.one(8) {
+		s.add(0x00200052, "UI", "1.2.840.10008.1.4.1.1", "k") // an atlas, which everybody has
+	}
 	s.uid(0x00200052, s.person.UID(4))
-	s.add(0x00201040, "LO", "", "-")
 	s.add(0x00200032, "DS", fmt.Sprintf(`-128\-128\%d`, 5*s.number), "k")
 	s.add(0x00200037, "DS", `1\0\0\0\1\0`, "k")
 	s.add(0x00201041, "DS", fmt.Sprint(5*s.number), "k")
@@ -64,16 +66,22 @@ func resonance(s *scope) {
 	s.add(0x00180087, "DS", "3", "k")
 	s.add(0x00181314, "DS", "150", "k")
 	s.add(0x00181250, "SH", "HeadMatrix", "k")
-	s.add(0x00080022, "DA", s.person.StudyDate, "sz")
-	s.add(0x00080032, "TM", "101455", "mz")
+	s.add(0x00080022, "DA", s.person.StudyDate, "sx")
+	s.add(0x00080032, "TM", "101455", "mx")
 	s.place()
 }
 
 // enhanced plants functional groups, per frame and shared.
 func enhanced(s *scope) {
 	s.add(0x00080008, "CS", `ORIGINAL\PRIMARY\VOLUME\NONE`, "k")
-	s.add(0x00181000, "LO", s.person.Device, "dD")
-	s.add(0x0008002A, "DT", s.person.StudyDate+"101455.5", "sd")
+	if s.kind.suffix != "2.2" { // legacy converted ones may do without
+		s.add(0x00181000, "LO", s.person.Device, "dD")
+	}
+	required := "sd"
+	if s.kind.suffix == "13.1.3" || s.kind.suffix == "30" {
+		required = "sx"
+	}
+	s.add(0x0008002A, "DT", s.person.StudyDate+"101455.5", required)
 	s.uid(0x00200052, s.person.UID(4))
 	s.sequence(0x00209221, 't', func(in *scope) { in.uid(0x00209164, in.person.UID(10)) })
 	s.sequence(0x00209222, 't', func(in *scope) {
@@ -133,8 +141,10 @@ func emission(s *scope) {
 		in.add(0x00181078, "DT", in.person.StudyDate+"091500", "sx")
 		in.code(0x00540304, 'o', "C-B1031", "SRT", "Fluorodeoxyglucose F18")
 	})
-	s.add(0x00080022, "DA", s.person.StudyDate, "sz")
-	s.add(0x00080032, "TM", "101455", "mz")
+	if s.kind.suffix == "128" {
+		s.add(0x00080022, "DA", s.person.StudyDate, "sz")
+		s.add(0x00080032, "TM", "101455", "mz")
+	}
 	s.place()
 }
 
@@ -147,7 +157,7 @@ func projection(s *scope) {
 	s.add(0x00181164, "DS", `0.143\0.143`, "k")
 	s.add(0x00185101, "CS", "PA", "k")
 	s.add(0x0018700A, "SH", "DET"+s.person.Device[4:10], "xD")
-	s.add(0x0018700C, "DA", "20200101", "sx")
+	s.add(0x0018700C, "DA", "20200101", "sxD")
 	s.add(0x00200020, "CS", `L\F`, "k")
 	s.add(0x00200062, "CS", "L", "k")
 	s.add(0x00280301, "CS", s.burned("NO"), "k")
@@ -181,7 +191,7 @@ func angiography(s *scope) {
 	s.add(0x00181510, "DS", "-30.2", "k")
 	s.add(0x00181511, "DS", "1.1", "k")
 	s.add(0x00281040, "CS", "DISP", "k")
-	s.add(0x00080022, "DA", s.person.StudyDate, "sz")
+	s.add(0x00080022, "DA", s.person.StudyDate, "sx")
 }
 
 func capture(s *scope) {
@@ -227,8 +237,12 @@ func slide(s *scope) {
 		in.add(0x00480106, "SH", "1", "-")
 		in.add(0x00220016, "SQ", nil, "-")
 	})
-	s.add(0x22000005, "LT", "BAR"+s.person.mrn, "z", s.person.mrn)
-	s.describe(0x22000002, "UT", "z")
+	label := "x"
+	if s.kind.suffix == "77.1.6" {
+		label = "z" // of the slide label module
+	}
+	s.add(0x22000005, "LT", "BAR"+s.person.mrn, label, s.person.mrn)
+	s.describe(0x22000002, "UT", label)
 	s.add(0x00480006, "UL", []uint32{16}, "k")
 	s.add(0x00280301, "CS", s.burned("NO"), "k")
 }
@@ -476,7 +490,7 @@ func report(s *scope) {
 	s.add(0x0040A493, "CS", "VERIFIED", "k")
 	s.sequence(0x0040A073, 'x', func(in *scope) {
 		in.add(0x0040A027, "LO", p.Hospital, "d")
-		in.add(0x0040A030, "DT", p.StudyDate+"130000", "x")
+		in.add(0x0040A030, "DT", p.StudyDate+"130000", "sx")
 		in.add(0x0040A075, "PN", p.Physician, "d", "Osterhagen")
 	})
 	s.sequence(0x0040A078, 'x', func(in *scope) { in.add(0x0040A123, "PN", p.Physician, "d", "Osterhagen") })

@@ -134,13 +134,16 @@ func (s *scope) add(tag uint32, vr string, value any, want string, gone ...strin
 		gone = []string{text}
 	}
 	base := want[0]
+	shifts := base == 's' && s.choice.has("retain_longitudinal_modified_dates")
 	switch {
-	case s.choice.keeps(want[1:]):
+	case s.choice.keeps(want[1:]) && !shifts: // what is to be cleaned is not kept, whatever else was chosen
 		base = 'k'
+		s.kept = append(s.kept, raw)
 	case base == 's' || base == 'm':
 		switch {
 		case s.choice.has("retain_longitudinal_full_dates") || base == 'm' && s.choice.has("retain_longitudinal_modified_dates"):
 			base = 'k'
+			s.kept = append(s.kept, raw)
 		case !s.choice.has("retain_longitudinal_modified_dates"):
 			base = want[1]
 		}
@@ -221,10 +224,15 @@ func (s *scope) forms(vr string, texts []string) (all [][]byte) {
 }
 
 // sequence plants a sequence. want is one letter: t stays with its items cleaned, o may
-// go but is cleaned where it stays, x goes.
+// go but is cleaned where it stays, x goes, q goes unless descriptions are cleaned.
 func (s *scope) sequence(tag uint32, want byte, items ...func(*scope)) {
 	if s.has(tag) {
 		return
+	}
+	if want == 'q' {
+		if want = 'x'; s.choice.has("clean_descriptors") {
+			want = 'o'
+		}
 	}
 	inner := s.fate
 	switch {
@@ -276,11 +284,11 @@ func (s *scope) describe(tag uint32, vr, want string) {
 	s.elements = append(s.elements, Element{tag, vr, text})
 	at := append(slices.Clone(s.path), Step{Tag: tag})
 	if !s.choice.has("clean_descriptors") || s.fate != stays {
-		gone := said.gone
-		if len(gone) == 0 {
-			gone = []string{text}
+		if len(said.gone) > 0 {
+			s.expect(want[0], at, vr, raw, said.gone)
+		} else if want[0] == 'd' {
+			s.expect('n', at, vr, raw, nil)
 		}
-		s.expect(want[0], at, vr, raw, gone)
 		return
 	}
 	for _, w := range words {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"unicode/utf16"
 )
 
 // patient plants the patient module and its kin.
@@ -15,6 +16,9 @@ func (s *scope) patient() {
 	s.add(0x00100030, "DA", p.BirthDate, "z")
 	s.add(0x00100032, "TM", "042133", "x")
 	s.add(0x00100040, "CS", p.Sex, "zC")
+	if s.one(4) && s.choice.keeps("C") { // so old that the age alone is rare
+		s.add(0x00101010, "AS", "093Y", "d")
+	}
 	s.add(0x00101010, "AS", "061Y", "xC")
 	s.add(0x00101020, "DS", "1.7265", "xC")
 	s.add(0x00101030, "DS", "61.5", "xC")
@@ -83,7 +87,7 @@ func (s *scope) study(c class) {
 	s.describe(0x00081030, "LO", "x")
 	s.describe(0x0008103E, "LO", "x")
 	s.add(0x00181000, "LO", p.Device, "xD")
-	s.add(0x00181200, "DA", "20200229", "sx")
+	s.add(0x00181200, "DA", `20200229\20211231`, "sxD")
 	s.add(0x00200010, "SH", "ST"+p.mrn, "z")
 	s.add(0x00200011, "IS", "3", "k")
 	s.add(0x00200013, "IS", fmt.Sprint(s.number), "k")
@@ -109,7 +113,7 @@ func (s *scope) study(c class) {
 			in.add(0x00081150, "UI", "1.2.840.10008.3.1.2.3.1", "k")
 			in.uid(0x00081155, p.UID(5))
 		})
-		s.sequence(0x00400275, 'x', func(in *scope) {
+		s.sequence(0x00400275, 'q', func(in *scope) {
 			in.add(0x00321060, "LO", "Head of "+p.family, "x", p.family)
 			in.add(0x00400007, "LO", "Step of "+p.ID, "x", p.ID)
 			in.add(0x00400009, "SH", "S"+p.mrn, "x")
@@ -179,7 +183,7 @@ func (s *scope) odd() {
 		s.sequence(0x00082112, 'o', deep(5))
 	case 1: // what was there before somebody changed it
 		s.sequence(0x04000561, 'x', func(in *scope) {
-			in.add(0x04000562, "DT", p.StudyDate+"120000", "x")
+			in.add(0x04000562, "DT", p.StudyDate+"120000", "sx")
 			in.add(0x04000563, "LO", p.Hospital, "x")
 			in.sequence(0x04000550, 'x', func(in *scope) {
 				in.add(0x00100010, "PN", p.Name, "x", s.names()...)
@@ -187,17 +191,21 @@ func (s *scope) odd() {
 			})
 		})
 	case 2: // overlay with words beside it
-		s.add(0x60000010, "US", []uint16{8}, "x")
-		s.add(0x60000011, "US", []uint16{8}, "x")
+		s.add(0x60000010, "US", []uint16{8}, "-")
+		s.add(0x60000011, "US", []uint16{8}, "-")
 		s.add(0x60000022, "LO", "Overlay of "+p.mrn, "x", p.mrn)
 		s.add(0x60001500, "LO", p.family, "x")
-		s.add(0x60003000, "OW", []byte(p.ID+strings.Repeat(" ", len(p.ID)%2)), "x", p.ID)
+		s.add(0x60003000, "OW", []byte(p.ID+strings.Repeat(" ", len(p.ID)%2)), s.drawn(), p.ID)
 		s.add(0x60004000, "LT", "drawn for "+p.given, "x", p.given)
 	case 3: // a sequence that calls itself unknown
 		e := &encoder{order: binary.LittleEndian, implicit: true, text: s.enc.text}
 		inside := Item{{0x00081155, "UI", p.UID(9, 99)}, {0x00100010, "PN", p.Name}, {0x0040A160, "UT", p.ID + " " + p.Phone}}
 		value := e.sequence(nil, 0x00081140, []Item{inside})[8:]
-		s.add(0x00081140, "UN", value, "x", append(s.names(), p.ID, p.Phone, p.UID(9, 99))...)
+		gone := append(s.names(), p.ID, p.Phone)
+		if !s.choice.has("retain_uids") {
+			gone = append(gone, p.UID(9, 99))
+		}
+		s.add(0x00081140, "UN", value, "x", gone...)
 	case 4: // names of people in codes and among identified persons
 		s.sequence(0x00080096, 'x', func(in *scope) {
 			in.add(0x00080080, "LO", p.Hospital, "x")
@@ -223,7 +231,7 @@ func (s *scope) odd() {
 			in.add(0x04000115, "OB", []byte("CN="+p.Hospital+strings.Repeat(" ", len(p.Hospital)%2+1)), "x", p.Hospital)
 		})
 	case 6: // a curve, and text of group 4000
-		s.add(0x50003000, "OW", []byte(p.Accession+" "), "x", p.Accession)
+		s.add(0x50003000, "OW", []byte(p.Accession+" "), s.drawn(), p.Accession)
 		s.add(0x40000010, "LT", "seen by "+p.doctor, "x", "Osterhagen")
 		s.add(0x40004000, "LT", "for "+p.family, "x", p.family)
 	case 7: // text, some of it outside table E.1-1
@@ -241,6 +249,16 @@ func (s *scope) odd() {
 			in.add(0x7FE00010, "OW", []byte(p.mrn[:8]), "x", p.mrn[:8])
 		})
 	}
+}
+
+// drawn says what becomes of letters within a drawing: where the drawing stays, nothing
+// but their value tells.
+func (s *scope) drawn() string {
+	if !s.choice.has("clean_graphics") {
+		return "x"
+	}
+	s.residue = true
+	return "r"
 }
 
 // private plants private elements: known to be safe, in the same block but not known,
@@ -297,14 +315,35 @@ func (s *scope) private() {
 // particulars alone can tell.
 func (s *scope) hidden() {
 	p := s.person
-	switch s.r.IntN(4) {
+	switch s.r.IntN(8) {
 	case 0:
-		s.add(0x00180024, "SH", "SEQ"+" "+p.mrn, "r", p.mrn)
+		s.add(0x00180024, "SH", "SEQ "+p.mrn, "r", p.mrn)
 	case 1:
 		s.add(0x00080008, "CS", `ORIGINAL\PRIMARY\`+p.mrn, "r", p.mrn)
 	case 2:
 		s.add(0x00281055, "LO", "window of "+p.ID, "r", p.ID)
 	case 3:
 		s.add(0x00200062, "CS", p.BirthDate, "r", p.BirthDate)
+	case 4: // a UID among words
+		s.add(0x00281055, "LO", "as in "+p.UID(3, 1, 1, s.number), "r", p.UID(3, 1, 1, s.number))
+	case 5: // where a private value is known to be safe
+		s.add(0x00190010, "LO", "GEMS_ACQU_01", "-")
+		s.add(0x0019109E, "LO", "FSE "+p.mrn, "r", p.mrn)
+	case 6: // in what should be numbers, as another program's memory holds it
+		var text []byte
+		for _, u := range utf16.Encode([]rune(p.ID + " " + p.Accession)) {
+			text = append(text, byte(u), byte(u>>8))
+		}
+		s.sequence(0x00283000, 'o', func(in *scope) {
+			in.add(0x00283002, "US", []uint16{uint16(len(text) / 2), 0, 16}, "-")
+			in.add(0x00283003, "LO", "table", "-")
+			in.add(0x00283006, "OW", text, "-")
+		})
+		s.key = append(s.key, Row{Action: TextRemoved, Gone: [][]byte{text}, Absent: true, Withheld: true,
+			Path: Path{{Tag: 0x00283000}, {Tag: 0x00283006}}})
+	case 7: // a name without its other half, in another case
+		if raw, ok := s.enc.text("CS", strings.ToUpper(p.family)); ok && len(raw) >= 5 && len(raw) <= 16 && !strings.Contains(p.family, "-") {
+			s.add(0x00180015, "CS", strings.ToUpper(p.family), "r", strings.ToUpper(p.family))
+		}
 	}
 }

@@ -73,6 +73,7 @@ func newPerson(r *rand.Rand, n int) person {
 	}
 	p.mrn = p.ID[len("SYN-"):]
 	p.ID = pick(r, []string{"SYN-", "MRN", "P", ""}) + p.mrn
+	p.UIDRoot = fmt.Sprintf("2.999.%d", r.Uint64N(1e15)+1e15) // has no digits of the Patient ID
 	p.Physician = "Osterhagen^" + other[1]
 	p.MotherName = "Quackenbush^" + self[1]
 	p.Phone = fmt.Sprintf("+86 139%08d", r.IntN(1e8))

@@ -259,13 +259,17 @@ func validUID(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "0123456789.") == "" && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".")
 }
 
-// shifted moves the date that a DA or DT value begins with.
+// shifted moves the date that every part of a DA or DT value begins with.
 func shifted(value string, days int) string {
-	day, err := time.Parse("20060102", value[:8])
-	if err != nil {
-		panic(err) // dates are planted whole
+	parts := strings.Split(value, `\`)
+	for i, part := range parts {
+		day, err := time.Parse("20060102", part[:8])
+		if err != nil {
+			panic(err) // dates are planted whole
+		}
+		parts[i] = day.AddDate(0, 0, days).Format("20060102") + part[8:]
 	}
-	return day.AddDate(0, 0, days).Format("20060102") + value[8:]
+	return strings.Join(parts, `\`)
 }
 
 // left searches the whole document for the identifiers planted in it.
@@ -322,7 +326,7 @@ func (m *marker) wordsSeen() string {
 	if m.held == "" {
 		return "shown unseen, with words in the picture"
 	}
-	out, content, err := m.scrub(&imaging.Release{Masks: m.object.Words, Accept: []string{m.held}})
+	out, content, err := m.scrub(&imaging.Release{Masks: m.object.Words, Accept: []string{m.held, "held-for-review"}})
 	var refusal *imaging.Refusal
 	decodable := slices.Contains([]string{ExplicitLE, ImplicitLE, BigEndian, Deflated, RLE, JPEG}, m.object.Syntax)
 	switch {

@@ -76,12 +76,14 @@ type builder struct {
 	key       []Row
 	planted   map[string]bool
 	foreign   map[string]bool
+	kept      [][]byte // values that only an option keeps
 	picture   *picture
 	studyUID  string
 	seriesUID string
 	instance  string
-	suspect   bool // something speaks for words in the picture
-	residue   bool // an identifier stands where nothing but its value tells
+	comment   string // in the code stream
+	suspect   bool   // something speaks for words in the picture
+	residue   bool   // an identifier stands where nothing but its value tells
 }
 
 func newObject(seed uint64, p person, kind class, syntax string, number int, options []string) Object {
@@ -102,12 +104,17 @@ func newObject(seed uint64, p person, kind class, syntax string, number int, opt
 		b.enc.order = binary.BigEndian
 	}
 	b.draw()
+	if b.one(20) && (syntax == JPEG || syntax == jpegLS || syntax == jpegLossless) {
+		b.comment = p.ID + " " + p.mrn
+		b.residue = true
+		b.planted[b.comment] = true
+	}
 
 	top := &scope{builder: b}
 	if p.charset != "" {
 		top.add(0x00080005, "CS", p.charset, "k")
 	}
-	if b.one(10) {
+	if !b.residue && b.one(10) {
 		b.residue = true
 		top.hidden()
 	}
@@ -271,7 +278,12 @@ func (b *builder) pixels() (native []byte, frames [][]byte) {
 	case b.picture == nil:
 		return nil, nil
 	}
-	return b.picture.value(b.syntax)
+	native, frames = b.picture.value(b.syntax)
+	if b.comment != "" { // behind the start of the image
+		comment := binary.BigEndian.AppendUint16([]byte{0xFF, 0xD8, 0xFF, 0xFE}, uint16(2+len(b.comment)))
+		frames[0] = append(append(comment, b.comment...), frames[0][2:]...)
+	}
+	return native, frames
 }
 
 // meta is preamble and file meta, with what a careless writer leaves there.
@@ -310,7 +322,8 @@ func (b *builder) object(data, pixels []byte) Object {
 		Shown: b.kind.shown && !b.suspect && !b.residue, Key: b.key,
 	}
 	for _, id := range slices.Sorted(maps.Keys(b.planted)) {
-		if len(id) >= 6 {
+		kept := func(v []byte) bool { return bytes.Contains(v, []byte(id)) }
+		if len(id) >= 6 && !slices.ContainsFunc(b.kept, kept) {
 			o.Planted = append(o.Planted, []byte(id))
 		}
 	}
