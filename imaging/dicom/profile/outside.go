@@ -2,10 +2,17 @@ package profile
 
 import _ "embed"
 
-//go:embed outside.tsv
-var outside string
+// outside has every attribute with an identifying VR that table E.1-1 leaves out,
+// further those others for which the decision by VR would not do. Both say of each
+// attribute what kind it is of.
+var (
+	//go:embed outside.tsv
+	outside string
+	//go:embed further.tsv
+	further string
+)
 
-// kind groups the attributes that table E.1-1 leaves out by what they say.
+// kind groups attributes by what they say.
 type kind string
 
 const (
@@ -14,19 +21,21 @@ const (
 	date        kind = "date"        //
 	timeOfDay   kind = "time"        //
 	person      kind = "person"      // who, and how to reach them
-	place       kind = "institution" // where, and whose
+	patient     kind = "patient"     // what the patient is like
+	institution kind = "institution" // where, and whose
 	address     kind = "address"     // of a machine: URIs, titles
-	identifier  kind = "identifier"  // a number or name given to one thing, patient or order
+	identifier  kind = "identifier"  // a number or name given to one thing, order or animal
 	device      kind = "device"      // one particular device
-	equipment   kind = "equipment"   // make, model, software: display and measurement depend on it
-	technique   kind = "technique"   // how the image was made, in terms of the machine
-	code        kind = "code"        // codes and terms of a list
+	equipment   kind = "equipment"   // make, model, software, part: display and measurement depend on it
+	technique   kind = "technique"   // how the image was made and what its values mean, in terms of the machine
+	code        kind = "code"        // codes and terms of a list, without their meaning in words
+	finding     kind = "finding"     // coded diagnoses, as the table has them
 	text        kind = "text"        // free text of what is seen, done or meant
-	anew        kind = "anew"        // told anew or not at all: file meta, media directories, what was done to identity
+	anew        kind = "anew"        // told anew or no longer true: file meta, media directories, what was done to identity, signatures
 )
 
 // rule decides on a kind. The options reach what the table would have them reach.
-func (k kind) rule(s Set, vr string) Rule {
+func (k kind) rule(s Set) Rule {
 	keepIf := func(o Set, otherwise Action) Rule {
 		if s.has(o) {
 			return Rule{Action: Keep}
@@ -50,10 +59,16 @@ func (k kind) rule(s Set, vr string) Rule {
 		return keepIf(RetainFullDates, Remove)
 	case device:
 		return keepIf(RetainDevice, Token)
-	case place:
+	case patient:
+		return keepIf(RetainPatientCharacteristics, Remove)
+	case institution:
 		return keepIf(RetainInstitution, Remove)
 	case identifier:
 		return Rule{Action: Token}
+	case finding:
+		if s.has(CleanDescriptors) {
+			return Rule{Action: Clean}
+		}
 	case text:
 		return Rule{Action: Clean, Bare: Dummy}
 	}

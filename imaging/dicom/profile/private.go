@@ -1,13 +1,16 @@
 package profile
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
+	"fmt"
 	"strings"
 	"sync"
 )
 
 // SafeSHA256 is the digest of the embedded table E.3.10-1, see SafeDigest.
-const SafeSHA256 = ""
+const SafeSHA256 = "bf2400c939e525629605cd7ebc8ab69c2590f333081604126d884961efd932d2"
 
 //go:embed e3_10_1.tsv
 var e3_10_1 string
@@ -20,11 +23,31 @@ type SafeRow struct {
 	VR      string // "" where the table does not say
 }
 
-// safe are the rows of table E.3.10-1 by creator and tag with block 00.
+// SafeRows reads table E.3.10-1 in the order of the standard.
+func SafeRows() []SafeRow {
+	var rows []SafeRow
+	for _, f := range fields(e3_10_1) {
+		tag := mustTag(f[1][:5] + "00" + f[1][7:]) // 0019,xx9E
+		rows = append(rows, SafeRow{Creator: f[0], Group: uint16(tag >> 16), Element: uint8(tag), VR: f[2]})
+	}
+	return rows
+}
+
+// SafeDigest is the SHA-256 of the rows, a line each: creator, group, element and VR
+// with tabs between them.
+func SafeDigest(rows []SafeRow) string {
+	h := sha256.New()
+	for _, r := range rows {
+		fmt.Fprintf(h, "%s\t%04X\t%02X\t%s\n", r.Creator, r.Group, r.Element, r.VR)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// safe holds the VRs of the rows.
 var safe = sync.OnceValue(func() map[safeKey]string {
 	m := make(map[safeKey]string, 512)
-	for _, f := range fields(e3_10_1) {
-		m[safeKey{f[0], mustTag(f[1][:5] + "00" + f[1][7:])}] = f[2]
+	for _, r := range SafeRows() {
+		m[safeKey{r.Creator, uint32(r.Group)<<16 | uint32(r.Element)}] = r.VR
 	}
 	return m
 })

@@ -21,9 +21,24 @@
 // type that the attribute has in the object's IOD, and in the sequence it stands in,
 // decides (types.tsv): type 1 needs D (or U), type 2 needs Z, type 3 may go. Where
 // the type is not known, the strictest the code speaks of is taken.
+//
+// # Placeholders
+//
+// Where the table asks for Z or D, a UID is mapped, and what identifies by a number
+// gets a token instead. Codes that stand for a person or an institution are
+// replaced, however deep they stand.
+//
+// # Groups
+//
+// Private elements go, but for those of table E.3.10-1. Overlays and curves go, or
+// are cleaned with Clean Graphics; the audio of a curve goes always. Pixel data stays
+// at the top level only: an icon shows what was burned into the image. Group lengths,
+// commands, media directories, retired code tables and source image IDs, other pixel
+// groups, signatures and padding go.
 package profile
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -34,12 +49,12 @@ type Action byte
 const (
 	Remove Action = 'X'
 	Empty  Action = 'Z' // zero length; for a sequence no items
-	Dummy  Action = 'D' // a value of no meaning; for a sequence its items, in which nothing stays but what has no meaning
+	Dummy  Action = 'D' // a value of no meaning; of a sequence the items stay, without what anyone wrote in words
 	MapUID Action = 'U' // UIDs mapped by value
 	Shift  Action = 'S' // dates shifted
 	Token  Action = 'T' // a token that its VR allows, the same for the same value
-	Clean  Action = 'C' // text through the descriptor cleaner; a sequence item by item; an overlay or a curve only after someone has looked
-	Keep   Action = 'K' // copied; a sequence is cleaned item by item
+	Clean  Action = 'C' // text through the descriptor cleaner; a sequence item by item; graphics as pixels are
+	Keep   Action = 'K' // copied; a sequence item by item
 )
 
 func (a Action) String() string { return string(a) }
@@ -47,10 +62,17 @@ func (a Action) String() string { return string(a) }
 // Rule is the decision on one attribute.
 type Rule struct {
 	Action  Action
-	Bare    Action // where cleaning leaves nothing: Remove, Empty or Dummy
+	Bare    Action // for text to Clean, where nothing is left of it: Remove, Empty or Dummy
 	Keyword string // "" for attributes that no table lists
 	Listed  bool   // in table E.1-1
 }
+
+// Tags of which the code speaks.
+const (
+	tagInstitutionCode uint32 = 0x0008_0082
+	tagPersonCode      uint32 = 0x0040_1101
+	tagWaveformData    uint32 = 0x5400_1010
+)
 
 // Path is where an element stands: the tags of the sequences it is in, outermost
 // first; nil at the top level.
@@ -59,15 +81,15 @@ type Path []uint32
 // Profile decides by one Set. It is immutable and safe for concurrent use.
 type Profile struct {
 	set    Set
-	rules  map[uint32]*compound
+	rules  map[uint32]*ruling
+	coded  []uint32 // sequences whose codes stand for persons and institutions, and may not stay
 	digest string
 }
 
-// compound is the decision on one exact tag, for each type it can have.
-type compound struct {
-	byType   [4]Rule // by attributeType
-	depends  bool    // the rules differ
-	identity bool    // a sequence that is a dummy all through
+// ruling is the decision on one exact tag, for each type it can have.
+type ruling struct {
+	byType  [4]Rule // by attributeType
+	depends bool    // the rules differ
 }
 
 // profiles are made when first asked for, one for each Set.
@@ -86,36 +108,64 @@ func New(s Set) *Profile { return profiles[s&(1<<10-1)]() }
 func (p *Profile) Set() Set { return p.set }
 
 func build(s Set) *Profile {
-	p := &Profile{set: s, rules: make(map[uint32]*compound, 1400)}
-	for _, f := range fields(outside) {
-		r := kind(f[3]).rule(s, f[1])
+	p := &Profile{set: s, rules: make(map[uint32]*ruling, 1400), digest: digest(s)}
+	for _, f := range append(fields(outside), fields(further)...) {
+		r := kind(f[3]).rule(s)
 		r.Keyword = f[2]
-		p.rules[mustTag(f[0])] = fixed(r)
+		p.rules[mustTag(f[0])] = &ruling{byType: [4]Rule{r, r, r, r}}
 	}
-	for _, r := range Rows() {
+	for _, r := range allRows() {
 		if !strings.Contains(r.Tag, "x") && r.Tag != OddGroups {
 			p.rules[mustTag(r.Tag)] = s.resolve(r)
 		}
 	}
-	p.digest = digest(s)
+	for _, sequence := range []uint32{tagPersonCode, tagInstitutionCode} {
+		if p.rules[sequence].byType[typeUnknown].Action != Keep {
+			p.coded = append(p.coded, sequence)
+		}
+	}
 	return p
 }
-
-func fixed(r Rule) *compound { return &compound{byType: [4]Rule{r, r, r, r}} }
 
 // Digest is the hex SHA-256 over every table used and the options.
 func (p *Profile) Digest() string { return p.digest }
 
 // Decide says what becomes of an attribute. vr is its VR by the dictionary, "UN" or ""
 // where that has none; sopClass is the UID of the object's class, "" where it is not
-// known. Private elements are removed but for those that Private knows.
+// known. Private elements are removed: those that stay are Private's.
 func (p *Profile) Decide(tag uint32, vr, sopClass string, in Path) Rule {
-	c := p.rules[tag]
-	switch {
-	case c == nil:
-		return p.unlisted(tag, vr, in)
-	case !c.depends:
-		return c.byType[typeUnknown]
+	if len(in) > 0 && tag>>8 == 0x0008_01 && slices.ContainsFunc(p.coded, func(s uint32) bool { return slices.Contains(in, s) }) {
+		return p.codeOfSomeone(tag)
 	}
-	return c.byType[typeOf(tag, sopClass, in)]
+	r := p.rules[tag]
+	switch {
+	case r == nil:
+		return p.unlisted(tag, vr, in)
+	case tag == tagWaveformData && voice(sopClass):
+		return Rule{Action: Remove, Keyword: r.byType[typeUnknown].Keyword}
+	case !r.depends:
+		return r.byType[typeUnknown]
+	}
+	return r.byType[typeOf(tag, sopClass, in)]
+}
+
+// codeOfSomeone decides on an attribute of a coded entry (PS3.3 table 8.8-1) that
+// stands for a person or an institution.
+func (p *Profile) codeOfSomeone(tag uint32) Rule {
+	rule := Rule{Action: Remove}
+	if r := p.rules[tag]; r != nil {
+		rule.Keyword = r.byType[typeUnknown].Keyword
+	}
+	switch tag {
+	case 0x0008_0100, 0x0008_0119: // values
+		rule.Action = Token
+	case 0x0008_0102, 0x0008_0104, 0x0008_0120: // scheme, meaning, value as URN
+		rule.Action = Dummy
+	}
+	return rule
+}
+
+// voice reports whether the waveform of a class is someone speaking.
+func voice(sopClass string) bool {
+	return strings.HasPrefix(sopClass, "1.2.840.10008.5.1.4.1.1.9.4.")
 }

@@ -3,13 +3,13 @@ package profile
 import "strings"
 
 // resolve decides on a row of table E.1-1 for every type the attribute can have.
-func (s Set) resolve(r Row) *compound {
-	c := &compound{}
-	for t := range c.byType {
-		c.byType[t] = s.row(r, attributeType(t))
-		c.depends = c.depends || c.byType[t] != c.byType[typeUnknown]
+func (s Set) resolve(r Row) *ruling {
+	ruling := &ruling{}
+	for t := range ruling.byType {
+		ruling.byType[t] = s.row(r, attributeType(t))
+		ruling.depends = ruling.depends || ruling.byType[t] != ruling.byType[typeUnknown]
 	}
-	return c
+	return ruling
 }
 
 func (s Set) row(r Row, t attributeType) Rule {
@@ -18,15 +18,15 @@ func (s Set) row(r Row, t attributeType) Rule {
 	case "K":
 		rule.Action = Keep
 	case "C":
-		rule.Bare, rule.Action = rule.Action, cleaned(r, rule.Action)
-		if rule.Action != Clean {
-			rule.Bare = 0
+		without := rule.Action
+		if rule.Action = cleaned(r, without); rule.Action == Clean && r.VR != "SQ" {
+			rule.Bare = without
 		}
 	}
 	return rule
 }
 
-// option is the code of the chosen options for a row: C stands above K.
+// option is the code that the chosen options have for a row: C stands above K.
 func (s Set) option(r Row) string {
 	code := ""
 	for i, o := range r.Options {
@@ -37,8 +37,8 @@ func (s Set) option(r Row) string {
 	return code
 }
 
-// cleaned says how C is done on a row whose VR leaves its own way of doing it.
-func cleaned(r Row, basic Action) Action {
+// cleaned says how C is done on a row whose VR has its own way.
+func cleaned(r Row, without Action) Action {
 	switch r.VR {
 	case "DA", "DT":
 		return Shift
@@ -47,39 +47,38 @@ func cleaned(r Row, basic Action) Action {
 	case "AE":
 		return Token
 	case "OB":
-		return basic // nobody can say what it says
+		return without // bytes that nobody can read cannot be cleaned
 	}
 	return Clean
 }
 
-// basic is the action of the basic profile.
+// basic is the action of the basic profile on an attribute of that type.
 func basic(r Row, t attributeType) Action {
 	code := r.Basic
 	if strings.Contains(code, "/") {
 		code = t.choose(code)
 	}
 	switch code {
-	case "Z", "D":
-		return placeholder(r, Action(code[0]))
+	case "Z":
+		return placeholder(r, Empty)
+	case "D":
+		return placeholder(r, Dummy)
 	case "U":
 		return MapUID
 	case "U*":
-		return Keep // the items are cleaned, the UIDs in them mapped
+		return Keep // a sequence: the UIDs in its items are mapped
 	}
 	return Remove
 }
 
-// placeholder is what serves where the table asks for an empty or a dummy value: for
-// a UID another one, for what identifies by a number or code a token.
+// placeholder is what serves where the table asks for an empty or a dummy value.
 func placeholder(r Row, otherwise Action) Action {
-	switch r.VR {
-	case "UI":
+	switch {
+	case r.VR == "UI":
 		return MapUID
-	case "PN":
-		if r.Keyword == "PatientName" {
-			return Token
-		}
-	case "SH", "LO":
+	case r.Keyword == "PatientName":
+		return Token // so that worklists and viewers can tell patients apart
+	case r.VR == "SH", r.VR == "LO", r.VR == "ST", r.VR == "UC":
 		for _, ending := range []string{"ID", "Number", "Identifier"} {
 			if strings.HasSuffix(r.Keyword, ending) {
 				return Token

@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -60,8 +62,10 @@ func Digest(rows []Row) string {
 //go:embed e1_1.tsv
 var e1_1 string
 
-// Rows reads table E.1-1, all rows in the order of the standard.
-func Rows() []Row {
+// Rows gives table E.1-1, all rows in the order of the standard.
+func Rows() []Row { return slices.Clone(allRows()) }
+
+var allRows = sync.OnceValue(func() []Row {
 	var rows []Row
 	for _, f := range fields(e1_1) {
 		r := Row{Tag: f[0], VR: f[1], Keyword: f[2], Name: f[3], Retired: f[4] == "Y", Standard: f[5] == "Y", Basic: f[6]}
@@ -69,7 +73,7 @@ func Rows() []Row {
 		rows = append(rows, r)
 	}
 	return rows
-}
+})
 
 func fields(table string) [][]string {
 	var list [][]string
