@@ -274,11 +274,11 @@ func (v *Vault) refusedWhy(ctx context.Context, r reviewing) (*Decided, error) {
 	return &Decided{By: was.By, At: was.At, Reason: was.Reason}, nil
 }
 
-// Render draws one frame of a de-identified document as PNG, at most maxWidth pixels
-// wide, with the masks painted. frame is what the document holds of it: native pixels in
-// little endian, or one compressed stream. What it cannot decode is
+// Render draws one frame of a de-identified document as PNG, at most width pixels wide,
+// with the masks painted. frame yields what the document holds of it: native pixels in
+// little endian, or one compressed stream. What it cannot draw is
 // imaging.ErrCannotConvert, before the first byte.
-type Render func(w io.Writer, attributes json.RawMessage, syntax string, frame []byte, masks []Mask, maxWidth int) error
+type Render func(w io.Writer, attributes json.RawMessage, syntax string, frame io.Reader, masks []Mask, width int) error
 
 // PreviewOptions choose what a reviewer sees.
 type PreviewOptions struct {
@@ -287,10 +287,7 @@ type PreviewOptions struct {
 	Masks    []Mask // to be tried out; default those that are suggested
 }
 
-const (
-	previewWidth = 1600
-	maxFrame     = 256 << 20 // bytes of a frame that is drawn
-)
+const previewWidth = 1024
 
 // Preview draws a frame of a withheld document's de-identified content. Its leaf is
 // committed before a byte is written.
@@ -320,10 +317,11 @@ func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID,
 		return fmt.Errorf("open %s: %w", h.ID, err)
 	}
 	o.Frame = max(o.Frame, 1)
-	frame, err := readFrame(ctx, h, o.Frame)
+	frame, err := h.Frame(ctx, o.Frame)
 	if err != nil {
 		return err
 	}
+	defer frame.Close()
 	masks := o.Masks
 	if masks == nil {
 		masks = f.Report.Suggest
@@ -332,11 +330,7 @@ func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID,
 		masks = nil
 	}
 	masks = slices.DeleteFunc(slices.Clone(masks), func(m Mask) bool { return m.Frame != 0 && m.Frame != o.Frame })
-	syntax := f.TransferSyntax
-	if f.Frames.BigEndian > 0 {
-		syntax = explicitLittleEndian // the frame was turned round on its way
-	}
-	if err := v.cfg.Render(w, f.Attributes, syntax, frame, masks, previewWidth); errors.Is(err, imaging.ErrCannotConvert) {
+	if err := v.cfg.Render(w, f.Attributes, f.TransferSyntax, frame, masks, previewWidth); errors.Is(err, imaging.ErrCannotConvert) {
 		return record.Refuse(record.ErrNotAcceptable, "cannot-draw", "this kind of picture cannot be drawn here: look at it in a viewer")
 	} else if err != nil {
 		return fmt.Errorf("draw %s: %w", h.ID, err)
@@ -344,34 +338,12 @@ func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID,
 	return nil
 }
 
-const explicitLittleEndian = "1.2.840.10008.1.2.1"
-
-func readFrame(ctx context.Context, h *Handle, n int) ([]byte, error) {
-	r, err := h.Frame(ctx, n)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	frame, err := io.ReadAll(io.LimitReader(r, maxFrame+1))
-	if err != nil {
-		return nil, fmt.Errorf("frame of %s: %w", h.ID, err)
-	}
-	if len(frame) > maxFrame {
-		return nil, record.Refuse(record.ErrNotAcceptable, "cannot-draw", "the frame is too large to be drawn here: look at it in a viewer")
-	}
-	return frame, nil
-}
-
 // NewRelease is a person's decision to show a withheld document.
 type NewRelease struct {
 	Masks  []Mask   `json:"masks"`            // painted over the pixels, for good; earlier ones stay
-	Accept []string `json:"accept,omitempty"` // codes beside held-for-review that the person looked into and found harmless
+	Accept []string `json:"accept,omitempty"` // codes that the person looked into and found harmless; masks answer held-for-review where the picture shows why
 	Reason string   `json:"reason"`           // required; at most 200 characters, without the patient's own values
 }
-
-// heldForReview is the code of a view that waits for a person to look at the picture:
-// releasing it is having looked.
-const heldForReview = "held-for-review"
 
 // Release shows a withheld document from now on, with masks painted over its pixels. The
 // document is superseded; the id of what stands in its place is returned. The person must
@@ -394,13 +366,10 @@ func (v *Vault) Release(ctx context.Context, a record.Actor, id record.ObjectID,
 	if was.Release != nil {
 		d.Masks = slices.Clone(was.Release.Masks) // painted before: they stay painted
 	}
-	d.Masks = append(d.Masks, n.Masks...)
-	if d.Accept = slices.Clone(n.Accept); !slices.Contains(d.Accept, heldForReview) {
-		d.Accept = append(d.Accept, heldForReview)
-	}
+	d.Masks, d.Accept = append(d.Masks, n.Masks...), n.Accept
 	return v.supersede(ctx, supersession{act: r.act, old: r.doc, decision: &d, accept: func(now imaging.Scrubbed) error {
 		if now.Held != "" {
-			return record.Refuse(record.ErrConflict, "still-held", "the view would still be withheld as "+now.Held+": look into it and name that code in accept, or paint more")
+			return record.Refuse(record.ErrConflict, "still-held", "the view would still be withheld as "+now.Held+": paint masks over what the picture shows, or look into it and name that code in accept")
 		}
 		return nil
 	}})

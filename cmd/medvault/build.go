@@ -13,6 +13,7 @@ import (
 	"medvault/api/transport"
 	"medvault/imaging"
 	"medvault/imaging/pdf"
+	"medvault/imaging/render"
 	"medvault/keys"
 	"medvault/keys/insecure"
 	"medvault/keys/transit"
@@ -106,7 +107,7 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},
 		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
-		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, AutoCare: o.autoCare, Log: log,
+		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, AutoCare: o.autoCare, Render: render.PNG, Log: log,
 	})
 }
 

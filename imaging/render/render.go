@@ -5,7 +5,6 @@ package render
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -25,8 +24,8 @@ const (
 
 // ErrNoPreview is returned, before the first byte is written, for what this package
 // does not draw: another transfer syntax, pixels that are not described or not there,
-// frames of more than 64 million pixels.
-var ErrNoPreview = errors.New("no preview for this syntax")
+// frames of more than 64 million pixels. It is an imaging.ErrCannotConvert.
+var ErrNoPreview = fmt.Errorf("no preview for this syntax: %w", imaging.ErrCannotConvert)
 
 // PNG writes a picture of one frame to w. attributes are the image's in DICOM JSON
 // (imaging.Facts), syntax is its transfer syntax, and frame yields the bytes of the

@@ -3,6 +3,7 @@
 package vaulttest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"medvault/imaging"
 	"medvault/imaging/dicom"
 	"medvault/imaging/pdf"
+	"medvault/imaging/render"
 	"medvault/keys"
 	"medvault/keys/insecure"
 	"medvault/storage"
@@ -41,7 +43,9 @@ type Options struct {
 	Wrapper  func(region string, w keys.Wrapper) keys.Wrapper           // decorates each key service
 	DSN      string                                                     // default SQLite under Dir
 	AutoCare string
-	Split    bool // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
+	Linger   time.Duration    // how long a superseded object stays; default 100 ms
+	DICOM    imaging.Scrubber // default dicom.New()
+	Split    bool             // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -123,14 +127,17 @@ func (h *House) build(ctx context.Context, o Options, spool string) error {
 	if h.Set, err = replica.New(replica.Config{Regions: regions, Spool: spool}); err != nil {
 		return err
 	}
+	if o.DICOM == nil {
+		o.DICOM = dicom.New()
+	}
 	engine, err := access.New(nil)
 	if err != nil {
 		return err
 	}
 	h.Vault, err = vault.New(ctx, vault.Config{
 		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
-		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: dicom.New(), record.KindPDF: pdf.New()},
-		AutoCare:  o.AutoCare, Log: o.Log, Now: o.Now,
+		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
+		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Log: o.Log, Now: o.Now,
 	})
 	return err
 }
