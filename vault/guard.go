@@ -24,6 +24,8 @@ type act struct {
 	Held    string // why the object's de-identified view is held back
 	Kind    record.Kind
 	Origin  string // why the vault itself acts, as "dev-auto-care"
+
+	Recipient string // institution to which an export goes
 }
 
 // perform decides an act, does it and writes its leaf, in one transaction. A
@@ -158,7 +160,7 @@ func (v *Vault) patientFacts(ctx context.Context, tx *catalog.Tx, a act) (access
 func (v *Vault) leaf(a act, d access.Decision) audit.Leaf {
 	l := audit.Leaf{
 		Time: v.cfg.Now(), Actor: a.Actor.ID, Role: a.Actor.Role, Purpose: a.Actor.Purpose,
-		Action: a.Action, Patient: a.Patient, Object: a.Object, Origin: a.Origin,
+		Action: a.Action, Patient: a.Patient, Object: a.Object, Origin: a.Origin, Recipient: a.Recipient,
 		View: d.View, Policies: d.Policies, Obligations: d.Obligations, Reason: d.Reason, Decision: audit.Deny,
 	}
 	if d.Allow {

@@ -22,6 +22,7 @@ import (
 type Ref struct {
 	Study, Series, Instance string
 	Document                record.ObjectID
+	Patient                 record.PatientToken // all of one patient
 }
 
 // Opened is what lies under a Ref and may be read. Withheld counts what the actor
@@ -118,6 +119,9 @@ type namedScope struct {
 func (v *Vault) scopes(a record.Actor, ref Ref) []namedScope {
 	if ref.Document != "" {
 		return []namedScope{{Scope: catalog.Scope{Document: ref.Document}}}
+	}
+	if ref.Patient != "" {
+		return []namedScope{{Scope: catalog.Scope{Patient: ref.Patient}}}
 	}
 	searching := v.cfg.Access.Decide(access.Request{Actor: a, Action: record.ActionSearch, Now: v.cfg.Now()})
 	if searching.View == record.ViewDeidentified {
