@@ -2,6 +2,7 @@
 // can do at all, so that the numbers can be read anywhere:
 //
 //	go run ./scripts/bench                 builds medvault, starts `medvault dev`, measures it
+//	go run ./scripts/bench --only identity    only how identity is taken out, beside other programs
 //	go run ./scripts/bench --url URL --store-token T --open-token T    measures a vault that runs
 //
 // JSON goes to standard output, a table to standard error. CPU and memory of the
@@ -18,6 +19,8 @@ import (
 	"os/signal"
 	"runtime"
 	"time"
+
+	"medvault/imaging/imagingtest"
 )
 
 type options struct {
@@ -26,6 +29,7 @@ type options struct {
 	frameReads                 int
 	largeFrames                int
 	dir                        string
+	only                       string
 }
 
 func main() {
@@ -38,6 +42,7 @@ func main() {
 	flag.IntVar(&o.frameReads, "frame-reads", 100, "single frames read from the multi-frame object")
 	flag.IntVar(&o.largeFrames, "large", 4096, "frames of 0.5 MB in the large upload (4096: 2 GiB); 0 leaves it out")
 	flag.StringVar(&o.dir, "dir", "", "where the started vault keeps its data (default: a temporary directory, removed afterwards)")
+	flag.StringVar(&o.only, "only", "", "identity: take identity out of documents, and nothing of a vault")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -53,6 +58,8 @@ type results struct {
 	Time    time.Time `json:"time"`
 	Machine machine   `json:"machine"`
 	Rows    []row     `json:"rows"`
+	// Score is that of taking identity out, by an answer key.
+	Score *imagingtest.Result `json:"score,omitempty"`
 }
 
 type machine struct {
@@ -84,6 +91,15 @@ func run(ctx context.Context, o options) error {
 	}
 	out.Rows = append(out.Rows, limits...)
 
+	identity, score, err := measureIdentity(ctx, o)
+	if err != nil {
+		return err
+	}
+	out.Rows, out.Score = append(out.Rows, identity...), score
+	if o.only == "identity" {
+		return out.print()
+	}
+
 	at, err := openTarget(ctx, o)
 	if err != nil {
 		return err
@@ -99,10 +115,15 @@ func run(ctx context.Context, o options) error {
 		out.Rows = append(out.Rows, rows...)
 	}
 
-	table(out.Rows)
+	return out.print()
+}
+
+func (r results) print() error {
+	table(r.Rows)
+	fmt.Fprintf(os.Stderr, "\n%s", r.Score.Table())
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(out)
+	return encoder.Encode(r)
 }
 
 func table(rows []row) {
