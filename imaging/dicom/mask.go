@@ -144,8 +144,8 @@ func (p *maskPlan) paintable(h *Segment, s Syntax) (why string) {
 		return ""
 	}
 	total := as.FrameBits() / 8 * int64(p.shape.Frames)
-	if total > math.MaxUint32-2 {
-		return "the decoded pixels are longer than a document can hold"
+	if total > maxInflated {
+		return "the decoded pixels are longer than 1 GiB"
 	}
 	p.how, p.length = recoded, uint32(total+total%2)
 	return ""

@@ -518,3 +518,46 @@ func TestMasksOnDeflated(t *testing.T) {
 		t.Error("the mask is not black")
 	}
 }
+
+// FuzzMasks paints over any document and wants it back.
+func FuzzMasks(f *testing.F) {
+	shape := func(photometric string, samples, allocated int) pixel.Shape {
+		return pixel.Shape{Rows: 6, Columns: 8, Frames: 2, Samples: samples, Allocated: allocated, Stored: allocated, High: allocated - 1, Photometric: photometric}
+	}
+	for _, d := range []drawn{
+		{shape: shape("MONOCHROME1", 1, 16)}, {shape: shape("MONOCHROME2", 1, 1)}, {shape: shape("MONOCHROME1", 1, 12)},
+		{shape: shape("RGB", 3, 8)}, {shape: shape("YBR_FULL_422", 3, 8)}, {shape: shape("PALETTE COLOR", 1, 8)},
+		{shape: shape("MONOCHROME1", 1, 16), syntax: imagingtest.BigEndian},
+	} {
+		f.Add(d.document(d.noise(1)), 0, 1, 2, 3, 4)
+	}
+	coded := drawn{shape: shape("MONOCHROME1", 1, 16), syntax: pixel.RLE}
+	frame, err := pixel.EncodeRLE(coded.shape, coded.noise(1)[:6*8*2])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(coded.document(fragments("", string(frame), string(frame))), 2, 0, 0, 8, 6)
+	small := string(picture(f, 6, 8, 1, false))
+	f.Add(drawn{shape: shape("MONOCHROME2", 1, 8), syntax: jpegBaseline}.document(fragments("", small, small)), 1, 0, 0, 8, 6)
+	f.Add(imagingtest.CT(imagingtest.NewPatient(5), imagingtest.Options{TransferSyntax: imagingtest.Deflated, Rows: 8, Columns: 8}), 0, 1, 1, 1, 1)
+	f.Fuzz(func(t *testing.T, original []byte, frame, x, y, width, height int) {
+		mask := imaging.Mask{Frame: frame, X: x, Y: y, Width: width, Height: height}
+		out, content, script, err := scrubReleased(dicom.New(), original, &imaging.Release{Masks: []imaging.Mask{mask}, Accept: []string{forReview}})
+		var refusal *imaging.Refusal
+		switch {
+		case errors.As(err, &refusal):
+			return
+		case err != nil:
+			t.Fatal(err)
+		}
+		if err := restored(original, content, script); err != nil {
+			t.Fatal(err)
+		}
+		if out.Report.Pixels != "masked" && out.Report.Pixels != "recoded" {
+			t.Errorf("pixels %q", out.Report.Pixels)
+		}
+		if out.Facts.Frames != nil {
+			frameBytes(t, out, content) // they lie in the content
+		}
+	})
+}

@@ -85,8 +85,8 @@ type signs map[string]string
 var signKeys = []string{"class", "syntax", "modality", "manufacturer", "model", "photometric", "burned-in", "conversion",
 	"image-type", "rows", "columns", "bits", "regions", "pixels"}
 
-// decide returns the first rule that fits and, where it holds the picture, the codes
-// of all that would.
+// decide returns the first rule that fits and, where it holds the picture, its code
+// with those of the rules behind it, up to one that would show the picture.
 func (r PixelRules) decide(s signs) (pixelRule, []string) {
 	var first *pixelRule
 	var reasons []string
@@ -99,12 +99,10 @@ func (r PixelRules) decide(s signs) (pixelRule, []string) {
 			if first == nil {
 				first = rule
 			}
-			if first.action != holdPicture {
-				return *first, nil
+			if rule.action != holdPicture {
+				return *first, reasons
 			}
-			if rule.action == holdPicture {
-				reasons = append(reasons, rule.reason)
-			}
+			reasons = append(reasons, rule.reason)
 		}
 	}
 	if first == nil {
