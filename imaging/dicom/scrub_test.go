@@ -445,24 +445,6 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzScrub asks that every input is either refused or comes back exactly.
-func FuzzScrub(f *testing.F) {
-	seeds(f)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		_, _, content, script, err := scrubFrom(dicom.BeginAnyone, bytes.NewReader(data))
-		var refusal *imaging.Refusal
-		if errors.As(err, &refusal) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := restored(data, content, script); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func seeds(f *testing.F) {
 	p := imagingtest.NewPatient(1)
 	for _, o := range []imagingtest.Options{
