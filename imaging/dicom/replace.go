@@ -2,6 +2,7 @@ package dicom
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 
 	"medvault/imaging/dicom/profile"
@@ -242,6 +243,13 @@ func wellFormed(vr VR, value []byte) bool {
 		return only(value, digits+`.\`)
 	}
 	return true
+}
+
+// iccProfile reports whether a value is a colour profile (ICC.1 7.2): its first word
+// is its length, and it says what it is.
+func iccProfile(value []byte) bool {
+	return len(value) >= 132 && string(value[36:40]) == "acsp" &&
+		int64(binary.BigEndian.Uint32(value)) <= int64(len(value)) && len(value)-int(binary.BigEndian.Uint32(value)) <= 1
 }
 
 func only(value []byte, allowed string) bool {

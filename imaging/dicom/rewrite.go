@@ -37,6 +37,7 @@ type rewriter struct {
 	own       []string
 	subject   *subject.Subject
 	words     *descriptor.Cleaner // nil until the first text is cleaned
+	probe     *subject.Scanner    // of numbers; likewise
 	residue   *residue
 	counts    tally
 	picture   picture
@@ -292,7 +293,7 @@ func (w *rewriter) decide(e *Element) profile.Rule {
 	}
 	rule := w.profile.Decide(uint32(e.Tag), known.String(), w.class, w.path)
 	switch {
-	case nested && code(e.Tag) && rule.Action != profile.Remove:
+	case nested && code(e.Tag) && rule.Action == profile.Keep:
 		return profile.Rule{Action: profile.Clean, Bare: profile.Dummy, Keyword: rule.Keyword}
 	case e.Tag == tagSourceImage || e.Tag == tagReferencedImage:
 		rule.Action = profile.Keep // the table asks for the least; mapped, the references still lead to their images
@@ -327,9 +328,9 @@ func (w *rewriter) keep(s *Segment, e *Element, c coding) {
 	value := s.Bytes(e)
 	known := vrOf(e.Tag)
 	switch {
-	case known == SQ, (wordy(e.VR) || e.VR.text()) && !wellFormed(known, value), !wellFormed(e.VR, value),
+	case e.Tag == 0x0028_2000 && !iccProfile(value), known == SQ, (wordy(e.VR) || e.VR.text()) && !wellFormed(known, value), !wellFormed(e.VR, value),
 		// Words where numbers belong.
-		e.VR != known && e.VR != UN && known != UN && wordy(e.VR) && !wordy(known) && !(e.VR.text() && narrow(known)):
+		e.VR != known && e.VR != UN && known != UN && !(words(e.VR) && words(known)) && wordy(e.VR) && !wordy(known) && !(e.VR.text() && narrow(known)):
 		w.counts.add(removed)
 		return
 	}
@@ -352,13 +353,17 @@ func (w *rewriter) copy(s *Segment, e *Element, c coding, vr VR) {
 			w.write(e.Tag, vr, padText(vr, mapped))
 			return
 		}
-	case LO, LT, SH, ST, UC, UR, UT:
-		if mapped, ok := w.uidsInText(string(value)); ok {
-			w.counts.add(mappedUID)
-			if len(mapped) <= maxBytes(vr) {
-				w.residue.value(vr, []byte(mapped), w.scope.charset)
-				w.write(e.Tag, vr, padText(vr, mapped))
-			}
+	case AE, CS, LO, LT, PN, SH, ST, UC, UR, UT:
+		if changed, ok := w.screened(vr, value); ok {
+			w.counts.add(cleaned)
+			w.residue.value(vr, changed, w.scope.charset)
+			w.write(e.Tag, vr, changed)
+			return
+		}
+	case DS, IS, TM, DA, DT:
+	default:
+		if len(value) >= 8 && w.hides(value) {
+			w.counts.add(removed)
 			return
 		}
 	}

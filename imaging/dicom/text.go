@@ -7,6 +7,7 @@ import (
 
 	"medvault/imaging/descriptor"
 	"medvault/imaging/dicom/profile"
+	"medvault/imaging/subject"
 )
 
 // clean writes a text with what a vocabulary knows, and otherwise as the rule wants it
@@ -117,6 +118,66 @@ func (w *rewriter) cleaner() *descriptor.Cleaner {
 		w.words = descriptor.New(w.subject, w.p.Patient, days)
 	}
 	return w.words
+}
+
+// screened gives a text that stays without the patient: what names them becomes the
+// token or goes, UIDs are mapped. False when there is nothing of the kind, as nearly
+// always.
+func (w *rewriter) screened(vr VR, value []byte) ([]byte, bool) {
+	text := w.text8(vr, value)
+	changed, found := text, false
+	if matches := w.named(text); len(matches) > 0 {
+		changed, found = w.without(vr, text, matches), true
+	}
+	if vr != CS && vr != AE && vr != PN {
+		if mapped, ok := w.uidsInText(changed); ok {
+			changed, found = mapped, true
+		}
+	}
+	if !found {
+		return nil, false
+	}
+	return padText(vr, string(w.scope.charset.Encode(limited(vr, changed)))), true
+}
+
+// named are the stretches of a text that name the patient. A word that is nearly a
+// name is a word.
+func (w *rewriter) named(text string) []subject.Match {
+	if len(strings.Trim(text, " \x00")) < 2 {
+		return nil
+	}
+	return slices.DeleteFunc(w.subject.Find(text), func(m subject.Match) bool { return m.Near })
+}
+
+// without puts the token where a text names the patient, and nothing where it names
+// anyone else or would not fit.
+func (w *rewriter) without(vr VR, text string, matches []subject.Match) string {
+	var out strings.Builder
+	at := 0
+	for _, m := range matches {
+		out.WriteString(text[at:m.Start])
+		if (m.Kind == subject.Name || m.Kind == subject.ID) && vr != CS && vr != AE && len(text)+len(w.p.Patient) <= maxLength(vr) {
+			out.WriteString(w.p.Patient)
+		} else if strings.Trim(text[:m.Start], " ") == "" || text[m.Start-1] == '\\' {
+			out.WriteString("REMOVED")
+		}
+		at = m.End
+	}
+	out.WriteString(text[at:])
+	return strings.TrimRight(out.String(), " \x00")
+}
+
+// hides reports whether the patient stands in a value of numbers or bytes.
+func (w *rewriter) hides(value []byte) bool {
+	if w.probe == nil {
+		w.probe = w.subject.Scanner(w.scope.charset.encoder())
+	}
+	w.probe.Write(value)
+	if len(w.probe.Found()) == 0 {
+		return false
+	}
+	w.probe = nil
+	return true
 }
 
 // limited cuts every value to the characters its VR allows.
