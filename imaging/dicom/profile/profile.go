@@ -71,7 +71,6 @@ type Rule struct {
 const (
 	tagInstitutionCode uint32 = 0x0008_0082
 	tagPersonCode      uint32 = 0x0040_1101
-	tagWaveformData    uint32 = 0x5400_1010
 )
 
 // Path is where an element stands: the tags of the sequences it is in, outermost
@@ -141,8 +140,6 @@ func (p *Profile) Decide(tag uint32, vr, sopClass string, in Path) Rule {
 	switch {
 	case r == nil:
 		return p.unlisted(tag, vr, in)
-	case tag == tagWaveformData && voice(sopClass):
-		return Rule{Action: Remove, Keyword: r.byType[typeUnknown].Keyword}
 	case !r.depends:
 		return r.byType[typeUnknown]
 	}
@@ -163,9 +160,4 @@ func (p *Profile) codeOfSomeone(tag uint32) Rule {
 		rule.Action = Dummy
 	}
 	return rule
-}
-
-// voice reports whether the waveform of a class is someone speaking.
-func voice(sopClass string) bool {
-	return strings.HasPrefix(sopClass, "1.2.840.10008.5.1.4.1.1.9.4.")
 }
