@@ -17,6 +17,8 @@ const (
 	RLE          = "1.2.840.10008.1.2.5"
 	JPEGBaseline = "1.2.840.10008.1.2.4.50"
 	JPEGExtended = "1.2.840.10008.1.2.4.51"
+	JPEGLossless = "1.2.840.10008.1.2.4.57"
+	JPEGFirst    = "1.2.840.10008.1.2.4.70" // lossless, first-order prediction
 )
 
 // Errors of Decode.
@@ -45,6 +47,10 @@ func Decodes(syntax string, s Shape) (Shape, error) {
 		default:
 			return Shape{}, ErrNoDecoder
 		}
+	case JPEGLossless, JPEGFirst:
+		if s.Subsampled() || s.Allocated != 8 && s.Allocated != 16 || s.Float {
+			return Shape{}, ErrNoDecoder
+		}
 	default:
 		return Shape{}, ErrNoDecoder
 	}
@@ -65,8 +71,15 @@ func Decode(syntax string, s Shape, frame []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if syntax == RLE {
+	switch syntax {
+	case RLE:
 		return decodeRLE(as, frame)
+	case JPEGLossless, JPEGFirst:
+		samples, err := decodeLossless(as, frame)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrDecode, err)
+		}
+		return samples, nil
 	}
 	return decodeJPEG(as, frame)
 }
