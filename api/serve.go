@@ -21,6 +21,7 @@ import (
 
 	"medvault/api/dicomweb"
 	"medvault/api/documents"
+	"medvault/api/exports"
 	"medvault/api/identity"
 	"medvault/api/operations"
 	"medvault/api/patients"
@@ -143,6 +144,7 @@ func (s *Server) routes() http.Handler {
 	patients.Register(v1, patients.Config{Vault: s.cfg.Vault})
 	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
+	exports.Register(v1, exports.Config{Vault: s.cfg.Vault})
 	if s.cfg.Mount != nil {
 		s.cfg.Mount(known)
 	}

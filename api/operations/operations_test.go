@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"medvault/api/documents"
+	"medvault/api/exports"
 	"medvault/api/operations"
 	"medvault/api/patients"
 	"medvault/api/reviews"
@@ -24,6 +25,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	patients.Register(group, patients.Config{})
 	reviews.Register(group, reviews.Config{})
 	operations.Register(group, operations.Config{})
+	exports.Register(group, exports.Config{})
 
 	var registered []string
 	parameter := regexp.MustCompile(`:(\w+)`)

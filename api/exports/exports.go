@@ -1,0 +1,126 @@
+// Package exports is the /api/v1/exports face: what one recipient is given of a study
+// or a patient, de-identified under names of its own.
+package exports
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+
+	"github.com/gin-gonic/gin"
+
+	"medvault/api/answer"
+	"medvault/vault"
+	"medvault/vault/record"
+)
+
+// Config is what the face needs.
+type Config struct {
+	Vault *vault.Vault // required
+}
+
+// Register adds the routes to r, the /api/v1 group behind authentication.
+func Register(r gin.IRouter, cfg Config) {
+	f := &face{vault: cfg.Vault}
+	r.POST("/exports", f.export)
+}
+
+type face struct{ vault *vault.Vault }
+
+// NewExport is the body of POST exports: a study or a patient.
+type NewExport struct {
+	Study     string              `json:"study,omitempty"`   // as the de-identified view names it
+	Patient   record.PatientToken `json:"patient,omitempty"` // instead of study
+	Recipient string              `json:"recipient"`         // required: an institution
+}
+
+// export answers with multipart/related: one application/dicom part an instance, each
+// with its new UID as Content-Location, and last the manifest as application/json. An
+// answer without manifest was cut.
+func (f *face) export(c *gin.Context) {
+	var body NewExport
+	if err := decode(c.Request.Body, &body); err != nil {
+		answer.Error(c, err)
+		return
+	}
+	ctx := c.Request.Context()
+	e, err := f.vault.Export(ctx, answer.Actor(c), vault.ExportRequest{Study: body.Study, Patient: body.Patient, Recipient: body.Recipient})
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	manifest := vault.ExportManifest{Recipient: e.Recipient, Purpose: e.Purpose, Instances: []vault.ExportEntry{}, Withheld: e.Withheld}
+	out := &parts{c: c, w: multipart.NewWriter(c.Writer)}
+	for _, i := range e.Instances {
+		entry, err := i.Write(ctx, out.next("application/dicom; transfer-syntax="+i.TransferSyntax, i.Instance))
+		if err != nil {
+			answer.Error(c, err) // breaks the connection once a byte is out
+			return
+		}
+		manifest.Instances = append(manifest.Instances, entry)
+	}
+	if err := out.end(manifest); err != nil {
+		answer.Error(c, err)
+	}
+}
+
+// parts writes the answer. The status goes out with the first byte, so that what fails
+// before it is answered by a status of its own.
+type parts struct {
+	c *gin.Context
+	w *multipart.Writer
+}
+
+// next is the writer of another part; its header goes out with its first byte.
+func (p *parts) next(contentType, location string) io.Writer {
+	return &part{parts: p, header: textproto.MIMEHeader{"Content-Type": {contentType}, "Content-Location": {location}}}
+}
+
+type part struct {
+	parts  *parts
+	header textproto.MIMEHeader
+	body   io.Writer // nil before the first byte
+}
+
+func (p *part) Write(b []byte) (int, error) {
+	if p.body == nil {
+		if c := p.parts.c; !c.Writer.Written() {
+			c.Header("Content-Type", `multipart/related; type="application/dicom"; boundary=`+p.parts.w.Boundary())
+			c.Status(http.StatusOK)
+			c.Writer.WriteHeaderNow()
+		}
+		body, err := p.parts.w.CreatePart(p.header)
+		if err != nil {
+			return 0, err
+		}
+		p.body = body
+	}
+	return p.body.Write(b)
+}
+
+func (p *parts) end(m vault.ExportManifest) error {
+	if err := json.NewEncoder(p.next("application/json", "manifest.json")).Encode(m); err != nil {
+		return err
+	}
+	return p.w.Close()
+}
+
+// decode reads one JSON object and nothing after it.
+func decode(r io.Reader, v any) error {
+	d := json.NewDecoder(io.LimitReader(r, 64<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badBody()
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return badBody()
+	}
+	return nil
+}
+
+func badBody() error {
+	return record.Refuse(record.ErrInvalid, "bad-body", `send {"study": "UID", "recipient": "NAME"}, or patient with a token instead of study`)
+}
