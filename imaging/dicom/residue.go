@@ -22,8 +22,8 @@ type residue struct {
 }
 
 // newResidue collects the patient's ids, names and birth date, the accession number
-// and the instance's own UIDs.
-func newResidue(header *Segment, charset Charset) *residue {
+// and, unless UIDs stay, the instance's own.
+func newResidue(header *Segment, charset Charset, uidsStay bool) *residue {
 	r := &residue{}
 	for i := int32(0); int(i) < len(header.Elements); i = header.Elements[i].Next {
 		e := &header.Elements[i]
@@ -33,7 +33,9 @@ func newResidue(header *Segment, charset Charset) *residue {
 		}
 		switch e.Tag {
 		case tagInstance, tagStudy, tagSeries:
-			r.long(raw)
+			if !uidsStay {
+				r.long(raw)
+			}
 		case 0x0010_0020, 0x0010_1000, 0x0008_0050:
 			r.id(raw, charset.Text(raw))
 		case 0x0010_0030:

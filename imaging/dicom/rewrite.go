@@ -95,7 +95,7 @@ func newRewriter(p imaging.Pseudonyms, rules *ruleset, s *Splitter, header *Segm
 	w.syntaxUID, w.coding, w.known = contentSyntax(syntax)
 	w.own = ownUIDs(header)
 	w.subject = subject.New(known(header, w.scope.charset, w.stays))
-	w.residue = newResidue(header, w.scope.charset)
+	w.residue = newResidue(header, w.scope.charset, w.options&profile.RetainUIDs != 0)
 	w.pending = w.truth()
 	return w
 }

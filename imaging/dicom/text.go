@@ -124,15 +124,12 @@ func (w *rewriter) cleaner() *descriptor.Cleaner {
 // token or goes, UIDs are mapped. False when there is nothing of the kind, as nearly
 // always.
 func (w *rewriter) screened(vr VR, value []byte) ([]byte, bool) {
-	text := w.text8(vr, value)
-	changed, found := text, false
-	if matches := w.named(text); len(matches) > 0 {
-		changed, found = w.without(vr, text, matches), true
-	}
+	changed, found := w.text8(vr, value), false
 	if vr != CS && vr != AE && vr != PN {
-		if mapped, ok := w.uidsInText(changed); ok {
-			changed, found = mapped, true
-		}
+		changed, found = w.uidsInText(changed)
+	}
+	if matches := w.named(changed); len(matches) > 0 {
+		changed, found = w.without(vr, changed, matches), true
 	}
 	if !found {
 		return nil, false
