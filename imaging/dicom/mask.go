@@ -350,7 +350,10 @@ func (p *maskPlan) unannotated() bool { return p.picture && (p.how != untouched 
 
 // header is VR and length that pixel data is written with.
 func (p *maskPlan) header(vr VR, length uint32) (VR, uint32) {
-	if p.how == recoded {
+	switch {
+	case p.how == recoded && p.decoded.Allocated > 8:
+		return OW, p.length
+	case p.how == recoded:
 		return OB, p.length
 	}
 	return vr, length

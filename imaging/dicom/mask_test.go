@@ -80,7 +80,9 @@ func (d drawn) document(pixels []byte) []byte {
 	return append(doc, whole(0x7FE00010, vr, string(pixels))...)
 }
 
-func (d drawn) native() bool { return d.syntax == imagingtest.ExplicitLE || d.syntax == imagingtest.BigEndian || d.syntax == "" }
+func (d drawn) native() bool {
+	return d.syntax == imagingtest.ExplicitLE || d.syntax == imagingtest.BigEndian || d.syntax == ""
+}
 
 // word is how many bytes are turned round in the pixel data.
 func (d drawn) word() int {
