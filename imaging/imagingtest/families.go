@@ -510,6 +510,9 @@ func report(s *scope) {
 			switch depth % 5 {
 			case 0:
 				in.add(0x0040A040, "CS", "TEXT", "k")
+				if in.one(2) {
+					in.describe(0x0040A160, "UT", "x")
+				}
 				in.add(0x0040A160, "UT", "Finding for "+p.given+" "+p.family+", "+p.ID+", call "+p.Phone, "x", p.family, p.given, p.ID, p.Phone)
 			case 1:
 				in.add(0x0040A040, "CS", "PNAME", "k")

@@ -36,6 +36,7 @@ type Row struct {
 	Path   Path     // nil: the whole document
 	Want   []byte   // as written in the original; what that means depends on Action
 	Word   bool     // Want is a part of the value
+	Layout string   // DateShifted of a part: how Want is written, as package time says it
 	Gone   [][]byte // TextRemoved: what must not be left
 	// Absent says that the row holds as well when the element is not there.
 	Absent bool
@@ -254,49 +255,61 @@ func (s *scope) sequence(tag uint32, want byte, items ...func(*scope)) {
 
 // describe plants a description: clinical words, and a mention of the patient between
 // them. The profile removes it (want as in add); the option that cleans descriptors
-// keeps the words.
+// keeps the words, and moves the dates.
 func (s *scope) describe(tag uint32, vr, want string) {
 	if s.has(tag) {
 		return
 	}
-	words := slices.Clone(phrases[s.r.IntN(len(phrases))])
-	var text string
-	var said mention
-	for {
-		said = pick(s.r, s.mentions)
-		if raw, ok := s.enc.text(vr, said.text); !ok || len(raw)+9 > longest(vr) {
-			said = mention{}
-			words = words[:1]
-			if vr != "SH" {
-				continue
-			}
-		}
-		for text = join2(words, said.text, s.r.IntN(2) == 0); len(text)*2 > longest(vr) && len(words) > 1; {
-			words = words[:len(words)-1]
-			text = join2(words, said.text, true)
-		}
-		break
-	}
+	words, said, text := s.phrase(longest(vr), vr)
 	raw, ok := s.enc.text(vr, text)
 	if !ok {
 		return
 	}
 	s.elements = append(s.elements, Element{tag, vr, text})
 	at := append(slices.Clone(s.path), Step{Tag: tag})
-	if !s.choice.has("clean_descriptors") || s.fate != stays {
-		if len(said.gone) > 0 {
-			s.expect(want[0], at, vr, raw, said.gone)
-		} else if want[0] == 'd' {
-			s.expect('n', at, vr, raw, nil)
-		}
+	switch {
+	case s.choice.has("clean_descriptors") && s.fate != goes:
+	case len(said.gone) > 0:
+		s.expect(want[0], at, vr, raw, said.gone)
+		return
+	case want[0] == 'd':
+		s.expect('n', at, vr, raw, nil)
+		return
+	default:
 		return
 	}
+	row := func(r Row) {
+		r.Path, r.Absent = at, s.fate == may
+		s.key = append(s.key, r)
+	}
 	for _, w := range words {
-		s.key = append(s.key, Row{Action: TextRetained, Path: at, Want: []byte(w), Word: true})
+		row(Row{Action: TextRetained, Want: []byte(w), Word: true})
 	}
 	if len(said.gone) > 0 {
-		s.key = append(s.key, Row{Action: TextRemoved, Path: at, Gone: s.forms(vr, said.gone)})
+		row(Row{Action: TextRemoved, Gone: s.forms(vr, said.gone)})
 	}
+	if said.date != "" && s.choice.has("retain_longitudinal_modified_dates") {
+		row(Row{Action: DateShifted, Want: []byte(said.text), Word: true, Layout: said.date})
+	}
+}
+
+// phrase is a text that fits: words, and a mention where there is room for one.
+func (s *scope) phrase(most int, vr string) (words []string, said mention, text string) {
+	words = slices.Clone(phrases[s.r.IntN(len(phrases))])
+	last := s.r.IntN(2) == 0
+	for range 5 {
+		said = pick(s.r, s.mentions)
+		for n := len(words); n > 0; n-- {
+			text = join2(words[:n], said.text, last || n == 1)
+			if raw, ok := s.enc.text(vr, text); ok && len(raw) <= most {
+				return words[:n], said, text
+			}
+		}
+	}
+	for text = strings.Join(words, " "); len(text) > most; text = strings.Join(words, " ") {
+		words = words[:len(words)-1]
+	}
+	return words, mention{}, text
 }
 
 func join2(words []string, mention string, last bool) string {

@@ -140,12 +140,13 @@ func (s *scope) study(c class) {
 	}
 }
 
-// code plants a code sequence of one item; its meaning is required there (PS3.3 8.8).
+// code plants a code sequence of one item. Its meaning is a term of a standard scheme,
+// which is nobody's.
 func (s *scope) code(tag uint32, want byte, value, scheme, meaning string) {
 	s.sequence(tag, want, func(in *scope) {
 		in.add(0x00080100, "SH", value, "k")
 		in.add(0x00080102, "SH", scheme, "k")
-		in.add(0x00080104, "LO", meaning, "n")
+		in.add(0x00080104, "LO", meaning, "k")
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"time"
 )
 
 // person is the patient of some objects of the set: a Patient, the character set that
@@ -106,6 +107,7 @@ func residentID(digits string) string {
 type mention struct {
 	text string
 	gone []string
+	date string // layout of package time, where the text is a date that may be shifted
 }
 
 // mentions are the ways to write of a person that their character set can say.
@@ -114,33 +116,42 @@ func (p person) mentions() []mention {
 	months := []string{"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}
 	month := months[(d[4]-'0')*10+d[5]-'0'-1]
 	names := []string{p.family, p.given}
-	all := []mention{
-		{p.family + " " + p.given, names},
-		{p.given + " " + p.family, names},
-		{strings.ToUpper(p.family) + ", " + p.given, []string{strings.ToUpper(p.family), p.given}},
-		{p.family + "^" + p.given, names},
-		{p.given, []string{p.given}},
-		{p.ID, []string{p.ID, p.mrn}},
-		{"MRN " + p.mrn, []string{p.mrn}},
-		{"#" + p.mrn, []string{p.mrn}},
-		{p.Accession, []string{p.Accession}},
-		{p.Phone, []string{p.Phone, p.Phone[4:]}},
-		{p.Phone[4:], []string{p.Phone[4:]}},
-		{p.Email, []string{p.Email}},
-		{p.residentID, []string{p.residentID, p.residentID[:17]}},
-		{p.Address, []string{p.Address}},
-		{p.doctor, []string{"Osterhagen"}},
-		{d, []string{d}},
-		{d[:4] + "-" + d[4:6] + "-" + d[6:], []string{d[:4] + "-" + d[4:6] + "-" + d[6:]}},
-		{d[6:] + "." + d[4:6] + "." + d[:4], []string{d[6:] + "." + d[4:6] + "." + d[:4]}},
-		{d[4:6] + "/" + d[6:] + "/" + d[:4], []string{d[4:6] + "/" + d[6:] + "/" + d[:4]}},
-		{d[6:] + " " + month + " " + d[:4], []string{d[6:] + " " + month + " " + d[:4]}},
+	var all []mention
+	for _, layout := range []string{"2006-01-02", "20060102", "02.01.2006", "2006/01/02", "2 Jan 2006"} {
+		day, err := time.Parse("20060102", p.StudyDate)
+		if err != nil {
+			panic(err) // of NewPatient
+		}
+		text := day.Format(layout)
+		all = append(all, mention{text, []string{text}, layout})
 	}
+	all = append(all, []mention{
+		{text: p.family + " " + p.given, gone: names},
+		{text: p.given + " " + p.family, gone: names},
+		{text: strings.ToUpper(p.family) + ", " + p.given, gone: []string{strings.ToUpper(p.family), p.given}},
+		{text: p.family + "^" + p.given, gone: names},
+		{text: p.given, gone: []string{p.given}},
+		{text: p.ID, gone: []string{p.ID, p.mrn}},
+		{text: "MRN " + p.mrn, gone: []string{p.mrn}},
+		{text: "#" + p.mrn, gone: []string{p.mrn}},
+		{text: p.Accession, gone: []string{p.Accession}},
+		{text: p.Phone, gone: []string{p.Phone, p.Phone[4:]}},
+		{text: p.Phone[4:], gone: []string{p.Phone[4:]}},
+		{text: p.Email, gone: []string{p.Email}},
+		{text: p.residentID, gone: []string{p.residentID, p.residentID[:17]}},
+		{text: p.Address, gone: []string{p.Address}},
+		{text: p.doctor, gone: []string{"Osterhagen"}},
+		{text: d, gone: []string{d}},
+		{text: d[:4] + "-" + d[4:6] + "-" + d[6:], gone: []string{d[:4] + "-" + d[4:6] + "-" + d[6:]}},
+		{text: d[6:] + "." + d[4:6] + "." + d[:4], gone: []string{d[6:] + "." + d[4:6] + "." + d[:4]}},
+		{text: d[4:6] + "/" + d[6:] + "/" + d[:4], gone: []string{d[4:6] + "/" + d[6:] + "/" + d[:4]}},
+		{text: d[6:] + " " + month + " " + d[:4], gone: []string{d[6:] + " " + month + " " + d[:4]}},
+	}...)
 	if p.script != "" {
 		phonetic := strings.ReplaceAll(nameGroup(p.Name, 2), "^", "")
-		all = append(all, mention{p.script, []string{p.script}}, mention{d[:4] + "年" + d[4:6] + "月" + d[6:] + "日", []string{d[:4] + "年" + d[4:6] + "月"}})
+		all = append(all, mention{text: p.script, gone: []string{p.script}}, mention{text: d[:4] + "年" + d[4:6] + "月" + d[6:] + "日", gone: []string{d[:4] + "年" + d[4:6] + "月"}})
 		if phonetic != "" {
-			all = append(all, mention{phonetic, []string{phonetic}})
+			all = append(all, mention{text: phonetic, gone: []string{phonetic}})
 		}
 	}
 	return all

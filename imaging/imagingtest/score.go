@@ -226,6 +226,9 @@ func (m *marker) wrong(row Row) string {
 			}
 		}
 	case DateShifted:
+		if row.Word {
+			return m.dateMoved(got, row)
+		}
 		if want := shifted(plain(row.Want), m.pseudonyms(m.object.Patient).ShiftDays); got != want {
 			return fmt.Sprintf("%q; want %q", short(got), want)
 		}
@@ -257,6 +260,19 @@ func consistent(seen map[string]string, from, to string) string {
 
 func validUID(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "0123456789.") == "" && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".")
+}
+
+// dateMoved asks for a date within text, written as it was.
+func (m *marker) dateMoved(got string, row Row) string {
+	day, err := time.Parse(row.Layout, string(row.Want))
+	if err != nil {
+		panic(err) // written by the same layout
+	}
+	want := day.AddDate(0, 0, m.pseudonyms(m.object.Patient).ShiftDays).Format(row.Layout)
+	if !strings.Contains(got, want) {
+		return fmt.Sprintf("%q from %q; want %q in it", short(got), row.Want, want)
+	}
+	return ""
 }
 
 // shifted moves the date that every part of a DA or DT value begins with.
