@@ -146,6 +146,10 @@ type Scrubber interface {
 	// ErrNoValue.
 	Value(r io.Reader, tag string) (io.Reader, error)
 
+	// Frames reads a whole or restored document and tells where each of its frames lies
+	// in it. Where there are none, or they cannot be told apart: ErrNoValue.
+	Frames(r io.Reader) (*Frames, error)
+
 	// Convert rewrites a document into Explicit VR Little Endian. What only a
 	// decoder could do is ErrCannotConvert, before the first byte.
 	Convert(w io.Writer, r io.Reader) error

@@ -274,6 +274,7 @@ type Handle struct {
 	scrubber imaging.Scrubber
 	object   *object
 	facts    imaging.Facts
+	repaint  string // imaging.Report.Pixels where the content's pixels are not the original's, "" where they are
 }
 
 func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) (*Handle, error) {
@@ -287,8 +288,12 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 	}
 	h := &Handle{ID: d.ID, Patient: d.Patient, Kind: d.Kind, View: found.view, Category: d.Category,
 		scrubber: v.cfg.Scrubbers[d.Kind], object: o}
-	if err := readPart(ctx, o, envelope.Facts, &h.facts); err != nil {
+	var known facts
+	if err := readPart(ctx, o, envelope.Facts, &known); err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.ID, err)
+	}
+	if h.facts = known.Facts; known.Report.Pixels == pixelsMasked || known.Report.Pixels == pixelsRecoded {
+		h.repaint = known.Report.Pixels
 	}
 	h.facts.Attributes = nil // read again when asked for: a study may have thousands of handles
 	h.SOPClass, h.TransferSyntax = h.facts.SOPClass, h.facts.TransferSyntax
@@ -386,6 +391,9 @@ func (h *Handle) Frame(ctx context.Context, n int) (io.ReadCloser, error) {
 	if f == nil || n < 1 || n > f.Count {
 		return nil, record.Refuse(record.ErrNotFound, "no-such-frame", "the instance has fewer frames")
 	}
+	if h.unlike() {
+		return h.originalFrame(ctx, n)
+	}
 	if f.Fragments == nil {
 		r, err := h.object.Range(ctx, envelope.Content, f.Offset+int64(n-1)*f.Length, f.Length)
 		if err != nil {
@@ -398,7 +406,12 @@ func (h *Handle) Frame(ctx context.Context, n int) (io.ReadCloser, error) {
 
 // Encapsulated says whether frames are compressed streams, to be given as stored or
 // not at all.
-func (h *Handle) Encapsulated() bool { return h.facts.Frames != nil && h.facts.Frames.Fragments != nil }
+func (h *Handle) Encapsulated() bool {
+	if h.facts.Frames == nil {
+		return false
+	}
+	return h.facts.Frames.Fragments != nil || h.unlike() && h.repaint == pixelsRecoded
+}
 
 // fragments streams the fragments of one frame one after another.
 type fragments struct {
@@ -484,11 +497,11 @@ const pixelData = "7FE00010"
 
 // Bulk streams the value of a top-level element, named by eight hex digits.
 func (h *Handle) Bulk(ctx context.Context, tag string) (io.ReadCloser, error) {
-	if tag == pixelData && h.facts.Frames != nil {
+	if tag == pixelData && h.facts.Frames != nil && h.Encapsulated() {
+		return nil, notConvertible()
+	}
+	if tag == pixelData && h.facts.Frames != nil && !h.unlike() {
 		f := h.facts.Frames
-		if f.Fragments != nil {
-			return nil, notConvertible()
-		}
 		r, err := h.object.Range(ctx, envelope.Content, f.Offset, f.Length*int64(f.Count))
 		if err != nil {
 			return nil, tampered(err)

@@ -464,3 +464,59 @@ func TestReviewsArePaged(t *testing.T) {
 	_, err := h.Reviews(t.Context(), reviewer, vault.ReviewQuery{State: "done"})
 	refusedAs(t, "an unknown state", err, record.ErrInvalid, "unknown-state")
 }
+
+func TestWhoTreatsSeesFramesWithoutMasks(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	for i, syntax := range []string{imagingtest.ExplicitLE, imagingtest.ImplicitLE, imagingtest.BigEndian, imagingtest.Deflated, imagingtest.RLE} {
+		doc := imagingtest.CT(patient(), imagingtest.Options{Modality: "US", Study: 5, Series: 1, Instance: i + 1, Frames: 3, TransferSyntax: syntax, BurnedIn: "YES", Rows: 40, Columns: 40})
+		r := put(t, h, doc)
+		if i == 0 {
+			treat(t, h, r.Patient)
+		}
+		frames := func(a record.Actor) (all [][]byte) {
+			t.Helper()
+			d := open(t, h, a, vault.Ref{Document: r.ID})[0]
+			for n := range d.Frames {
+				f, err := d.Frame(t.Context(), n+1)
+				if err != nil {
+					t.Fatalf("%s: frame %d = %v", syntax, n+1, err)
+				}
+				var b bytes.Buffer
+				if _, err := b.ReadFrom(f); err != nil {
+					t.Fatalf("%s: frame %d: %v", syntax, n+1, err)
+				}
+				all = append(all, b.Bytes())
+				f.Close()
+			}
+			return all
+		}
+		before := frames(clinician)
+		release(t, h, r.ID, vault.Mask{X: 4, Y: 4, Width: 30, Height: 30}, vault.Mask{Frame: 2, Width: 40, Height: 40})
+		after := frames(clinician)
+		if len(before) != 3 || len(after) != 3 {
+			t.Fatalf("%s: %d frames before, %d after; want 3", syntax, len(before), len(after))
+		}
+		shown := frames(quality)
+		for n := range before {
+			if !bytes.Equal(before[n], after[n]) {
+				t.Errorf("%s: frame %d of the original has changed with the release", syntax, n+1)
+			}
+			if bytes.Equal(shown[n], after[n]) {
+				t.Errorf("%s: frame %d is shown without its mask", syntax, n+1)
+			}
+		}
+		original := open(t, h, clinician, vault.Ref{Document: r.ID})[0]
+		if got := read(t, original); !bytes.Equal(got, doc) {
+			t.Errorf("%s: the original has changed with the release", syntax)
+		}
+		if bulk, err := original.Bulk(t.Context(), "7FE00010"); err == nil {
+			var b bytes.Buffer
+			if _, err := b.ReadFrom(bulk); err != nil || !bytes.HasPrefix(b.Bytes(), bytes.Join(before, nil)) {
+				t.Errorf("%s: the original's pixel data has changed with the release: %v", syntax, err)
+			}
+			bulk.Close()
+		} else if syntax != imagingtest.RLE {
+			t.Errorf("%s: pixel data = %v", syntax, err)
+		}
+	}
+}

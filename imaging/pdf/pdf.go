@@ -111,6 +111,9 @@ func (Scrubber) Value(io.Reader, string) (io.Reader, error) { return nil, imagin
 // Convert cannot make DICOM of a PDF.
 func (Scrubber) Convert(io.Writer, io.Reader) error { return imaging.ErrCannotConvert }
 
+// Frames finds none: a PDF has pages.
+func (Scrubber) Frames(io.Reader) (*imaging.Frames, error) { return nil, imaging.ErrNoValue }
+
 // Recast has nothing to write: there is no de-identified view yet.
 func (Scrubber) Recast(io.Writer, io.Reader, imaging.Pseudonyms) error {
 	return &imaging.Refusal{Code: Held, Offset: -1, Advice: "reports have no de-identified view yet"}
