@@ -10,8 +10,8 @@ import (
 // action that its kind has.
 func TestEveryAttributeOutsideIsDecided(t *testing.T) {
 	attributes := profile.Outside()
-	if len(attributes) != 547+44 {
-		t.Errorf("%d attributes outside the table; want 547 and 44 more", len(attributes))
+	if len(attributes) != 547+49 {
+		t.Errorf("%d attributes outside the table; want 547 and 49 more", len(attributes))
 	}
 	seen := map[string]bool{}
 	for _, r := range profile.Rows() {
@@ -134,6 +134,7 @@ func TestCodesOfPersonsAndInstitutions(t *testing.T) {
 		{"an institution's number", profile.Default, 0x0008_0100, place, profile.Token},
 		{"an institution that may be known", profile.RetainInstitution, 0x0008_0100, place, profile.Keep},
 		{"its people may not", profile.RetainInstitution, 0x0008_0100, person, profile.Token},
+		{"whose way of hanging images", profile.Default, 0x0008_0100, profile.Path{0x0072_000E}, profile.Token},
 		{"a body part", profile.Default, 0x0008_0100, profile.Path{0x0008_2218}, profile.Keep},
 	} {
 		if got := profile.New(c.set).Decide(c.tag, "", ct, c.in).Action; got != c.want {

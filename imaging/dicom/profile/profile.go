@@ -71,6 +71,7 @@ type Rule struct {
 const (
 	tagInstitutionCode uint32 = 0x0008_0082
 	tagPersonCode      uint32 = 0x0040_1101
+	tagHangingUserCode uint32 = 0x0072_000E
 )
 
 // Path is where an element stands: the tags of the sequences it is in, outermost
@@ -118,10 +119,9 @@ func build(s Set) *Profile {
 			p.rules[mustTag(r.Tag)] = s.resolve(r)
 		}
 	}
-	for _, sequence := range []uint32{tagPersonCode, tagInstitutionCode} {
-		if p.rules[sequence].byType[typeUnknown].Action != Keep {
-			p.coded = append(p.coded, sequence)
-		}
+	p.coded = []uint32{tagPersonCode, tagHangingUserCode}
+	if !s.has(RetainInstitution) {
+		p.coded = append(p.coded, tagInstitutionCode)
 	}
 	return p
 }
