@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"image"
 	"image/jpeg"
+	"math/bits"
 	"math/rand/v2"
 
 	"medvault/imaging"
@@ -115,9 +116,9 @@ func (p *picture) frame(syntax string, raw []byte, n int) []byte {
 	case JPEG:
 		return p.jpeg(raw)
 	case jpegLossless:
-		return p.stream(n, 0xC3, "\xFF\xDA", "\x01\x00\x00")
+		return append(p.differences(p.headers(0xC3, "\x01\x00\x00"), raw), "\xFF\xD9"...)
 	case jpegLS, jpegLSNear:
-		return p.stream(n, 0xF7, "\xFF\xDA", "\x00\x00\x00")
+		return append(noise(p.headers(0xF7, "\x00\x00\x00"), n), "\xFF\xD9"...)
 	}
 	return append(noise(p.wavelets(syntax != JPEG2000 && syntax != jpeg2000Best), n), "\xFF\xD9"...)
 }
@@ -147,29 +148,76 @@ func (p *picture) wavelets(highThroughput bool) []byte {
 	return append(b, "\xFF\x90\x00\x0A\x00\x00\x00\x00\x00\x00\x00\x01\xFF\x93"...)
 }
 
-// stream is a frame of JPEG lossless or JPEG-LS: headers, noise, end.
-func (p *picture) stream(n int, frame byte, scan, parameters string) []byte {
+// headers are those of a frame of JPEG lossless or JPEG-LS, up to its data.
+func (p *picture) headers(frame byte, parameters string) []byte {
 	b := []byte{0xFF, 0xD8, 0xFF, frame}
 	b = binary.BigEndian.AppendUint16(b, uint16(8+3*p.samples))
-	b = append(b, byte(p.bits))
+	b = append(b, byte(min(p.bits, 12)))
 	b = binary.BigEndian.AppendUint16(b, uint16(p.rows))
 	b = binary.BigEndian.AppendUint16(b, uint16(p.columns))
 	b = append(b, byte(p.samples))
 	for i := range p.samples {
 		b = append(b, byte(i+1), 0x11, 0)
 	}
-	if frame == 0xC3 {
-		b = append(b, "\xFF\xC4\x00\x14\x00\x01"...) // one code
-		b = append(b, make([]byte, 15)...)
-		b = append(b, 0)
+	if frame == 0xC3 { // seventeen categories of difference, each a code of five bits
+		b = append(b, "\xFF\xC4\x00\x24\x00\x00\x00\x00\x00\x11"...)
+		b = append(b, make([]byte, 11)...)
+		for category := range 17 {
+			b = append(b, byte(category))
+		}
 	}
-	b = append(b, scan...)
+	b = append(b, 0xFF, 0xDA)
 	b = binary.BigEndian.AppendUint16(b, uint16(6+2*p.samples))
 	b = append(b, byte(p.samples))
 	for i := range p.samples {
 		b = append(b, byte(i+1), 0)
 	}
-	return append(noise(append(b, parameters...), n), "\xFF\xD9"...)
+	return append(b, parameters...)
+}
+
+// differences encodes a frame by first-order prediction (ISO 10918-1 Annex H).
+func (p *picture) differences(b, raw []byte) []byte {
+	var buffer uint64
+	var held int
+	put := func(v uint64, n int) {
+		for buffer, held = buffer<<n|v, held+n; held >= 8; held -= 8 {
+			c := byte(buffer >> (held - 8))
+			if b = append(b, c); c == 0xFF {
+				b = append(b, 0)
+			}
+		}
+	}
+	at := func(x, y, s int) int {
+		i := ((y*p.columns+x)*p.samples + s) * p.bits / 8
+		if p.bits == 16 {
+			return int(raw[i]) | int(raw[i+1])<<8
+		}
+		return int(raw[i])
+	}
+	for y := range p.rows {
+		for x := range p.columns {
+			for s := range p.samples {
+				predicted := 1 << (min(p.bits, 12) - 1)
+				switch {
+				case x > 0:
+					predicted = at(x-1, y, s)
+				case y > 0:
+					predicted = at(x, y-1, s)
+				}
+				difference := at(x, y, s) - predicted
+				category := bits.Len(uint(max(difference, -difference)))
+				put(uint64(category), 5)
+				if difference < 0 {
+					difference += 1<<category - 1
+				}
+				put(uint64(difference), category)
+			}
+		}
+	}
+	if held > 0 {
+		put(1<<(8-held)-1, 8-held)
+	}
+	return b
 }
 
 // noise appends entropy-coded bytes of which none looks like a marker.

@@ -344,7 +344,7 @@ func (m *marker) wordsSeen() string {
 	}
 	out, content, err := m.scrub(&imaging.Release{Masks: m.object.Words, Accept: []string{m.held, "held-for-review"}})
 	var refusal *imaging.Refusal
-	decodable := slices.Contains([]string{ExplicitLE, ImplicitLE, BigEndian, Deflated, RLE, JPEG}, m.object.Syntax)
+	decodable := slices.Contains([]string{ExplicitLE, ImplicitLE, BigEndian, Deflated, RLE, JPEG, jpegLossless}, m.object.Syntax)
 	switch {
 	case errors.As(err, &refusal) && !decodable:
 		return ""
