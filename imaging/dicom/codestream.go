@@ -207,7 +207,7 @@ func jpegSegment(code byte, b []byte) bool {
 	case 0xFE:
 		return encoderComment(b)
 	case 0xC4: // Huffman tables
-		return tables(b, func(b []byte) int {
+		return wholeTables(b, func(b []byte) int {
 			n := 17
 			for _, count := range b[1:min(17, len(b))] {
 				n += int(count)
@@ -215,7 +215,7 @@ func jpegSegment(code byte, b []byte) bool {
 			return n
 		})
 	case 0xDB: // quantization tables, of bytes or words
-		return tables(b, func(b []byte) int { return 1 + 64<<min(b[0]>>4, 1) })
+		return wholeTables(b, func(b []byte) int { return 1 + 64<<min(b[0]>>4, 1) })
 	case 0xCC: // arithmetic coding
 		return len(b) <= 16 && len(b)%2 == 0
 	case 0xDA:
@@ -230,8 +230,8 @@ func jpegSegment(code byte, b []byte) bool {
 	return false
 }
 
-// tables reports whether b is a row of tables, of which size tells the length.
-func tables(b []byte, size func(b []byte) int) bool {
+// wholeTables reports whether b is a row of tables, of which size tells the length.
+func wholeTables(b []byte, size func(b []byte) int) bool {
 	for len(b) > 0 {
 		n := size(b)
 		if n > len(b) {
