@@ -286,10 +286,19 @@ func yearFirst(us []unit, i int) (d Day, end int) {
 		return d, 0
 	}
 	d.day = number2(us, k, n)
+	d.month, d.day = likePadded(d.month, d.day)
 	if k+n+1 < len(us) && us[k+n].r == part && us[k+n+1].class == digit {
 		return d, 0
 	}
 	return d.ended(us, k+n)
+}
+
+// likePadded takes two numbers of two digits each for padded ones.
+func likePadded(a, b field) (field, field) {
+	if a.end-a.start > 1 && b.end-b.start > 1 {
+		a.style, b.style = padded, padded
+	}
+	return a, b
 }
 
 func parts(r rune) bool { return r == '-' || r == '.' || r == '/' || r == '_' }
@@ -338,6 +347,9 @@ func dayFirst(us []unit, i int) (d Day, end int) {
 	}
 	if m, k := month(us, ordinal(us, j)); k > 0 {
 		d.day, d.month = first, m
+		if n == 2 && us[j].r == '-' {
+			d.day.style = padded
+		}
 		return writtenYear(us, k, d)
 	}
 	part := us[j].r
@@ -364,6 +376,7 @@ func dayFirst(us []unit, i int) (d Day, end int) {
 	} else {
 		d.year.style = plain
 	}
+	first, second = likePadded(first, second)
 	d.day, d.month = first, second
 	monthFirst := part == '/' && second.value <= 31 && first.value <= 12
 	if monthFirst || second.value > 12 {

@@ -186,3 +186,7 @@ func letters(text string) string {
 	}
 	return string(b)
 }
+
+// Folded gives the letters and digits of a text in the form in which Find compares
+// them.
+func Folded(text string) string { return letters(text) }
