@@ -29,12 +29,18 @@ import (
 const (
 	crashDir   = "MEDVAULT_CRASH_DIR"
 	crashPoint = "MEDVAULT_CRASH_POINT"
+
+	crashRelease = "MEDVAULT_CRASH_RELEASE" // see supersede_test.go
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		point, err := strconv.ParseInt(os.Getenv(crashPoint), 10, 64)
-		if err == nil {
+		switch {
+		case err != nil:
+		case os.Getenv(crashRelease) != "":
+			err = releaseAndDie(dir, point)
+		default:
 			err = storeAndDie(dir, point)
 		}
 		fmt.Fprintln(os.Stderr, "child ended:", err)
@@ -111,6 +117,12 @@ func (s deadlyStore) Put(ctx context.Context, key string, body storage.Body) err
 func (s deadlyStore) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	s.k.step()
 	return s.Store.Get(ctx, key, offset, length)
+}
+
+func (s deadlyStore) Delete(ctx context.Context, key string) error {
+	s.k.step()
+	defer s.k.step()
+	return s.Store.Delete(ctx, key)
 }
 
 func (s deadlyStore) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
