@@ -87,7 +87,7 @@ func allowed(s profile.Set, r profile.Row) string {
 		return "K"
 	case code == "C" && (r.VR == "DA" || r.VR == "DT"):
 		return "S"
-	case code == "C" && r.VR == "TM":
+	case code == "C" && (r.VR == "TM" || r.Keyword == "TimezoneOffsetFromUTC"):
 		return "K"
 	case code == "C" && r.VR == "AE":
 		return "T"
@@ -107,7 +107,7 @@ func TestTheNumberOfEachAction(t *testing.T) {
 		want string
 	}{
 		{0, "X417 Z43 D119 U56 S0 T20 C0 K2 "},
-		{profile.Default, "X318 Z33 D61 U56 S114 T20 C1 K54 "},
+		{profile.Default, "X318 Z33 D61 U56 S114 T20 C0 K55 "},
 	} {
 		count := map[profile.Action]int{}
 		for _, r := range profile.Rows() {

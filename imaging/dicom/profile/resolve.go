@@ -39,6 +39,9 @@ func (s Set) option(r Row) string {
 
 // cleaned says how C is done on a row whose VR has its own way.
 func cleaned(r Row, without Action) Action {
+	if r.Keyword == "TimezoneOffsetFromUTC" {
+		return Keep // as the times it belongs to
+	}
 	switch r.VR {
 	case "DA", "DT":
 		return Shift
