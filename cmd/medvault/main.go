@@ -66,6 +66,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newVerifyCommand(a),
 		newAuditCommand(a),
 		newAttestCommand(a),
+		newConformanceCommand(a),
 		newExportCommand(a),
 		newKeysCommand(a),
 		newInspectCommand(a),
