@@ -173,3 +173,32 @@ func TestAForgedAttestationDoesNotVerify(t *testing.T) {
 		}
 	}
 }
+
+func TestASupersededDocumentIsStillAttested(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	doc := burned(patient(), 1)
+	r := put(t, h, doc)
+	before := attest(t, h, auditor, r.ID)
+	now := release(t, h, r.ID, vault.Mask{X: 8, Y: 8, Width: 20, Height: 10})
+	eventually(t, "the old object is gone everywhere", func() bool { return len(holders(t, h, r.ID)) == 0 })
+	old, fresh := attest(t, h, auditor, r.ID), attest(t, h, auditor, now)
+	if old.SupersededBy != now || fresh.SupersededBy != "" || old.Leaf != before.Leaf {
+		t.Errorf("superseded by %q and %q; want %s and nothing, and the old leaf as it was", old.SupersededBy, fresh.SupersededBy, now)
+	}
+	for name, at := range map[string]vault.Attestation{"old": old, "new": fresh} {
+		if _, err := at.Verify(before.LogKey); err != nil || at.Original == nil || at.Original.SHA256 != hexSHA256(doc) {
+			t.Errorf("%s: Verify = %v, original %+v; want the hash of what came in", name, err, at.Original)
+		}
+	}
+	was, err := old.Verify(before.LogKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := fresh.Verify(before.LogKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is.Leaf.Commit.Supersedes != r.ID || was.Leaf.Commit.Attest.Held == "" || is.Leaf.Commit.Attest.Held != "" || is.Leaf.Commit.Attest.Pixels != "masked" {
+		t.Errorf("attested as %+v, then %+v; want held, then masked in its place", was.Leaf.Commit.Attest, is.Leaf.Commit.Attest)
+	}
+}

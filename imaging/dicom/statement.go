@@ -48,8 +48,8 @@ func TransferSyntaxes() []TransferSyntax {
 }
 
 // CharacterSets are the defined terms of Specific Character Set (0008,0005) that text
-// is read in (PS3.3 C.12.1.1.2). Without one, text is read as UTF-8 where
-// it is that, and otherwise as GB 18030 or Latin 1.
+// is read in (PS3.3 C.12.1.1.2). Without one, text is UTF-8 where it can be, and
+// otherwise Windows-1252.
 func CharacterSets() []string {
 	terms := []string{"ISO_IR 192", "GB18030", "GBK", "ISO_IR 13", "ISO 2022 IR 6", "ISO 2022 IR 13"}
 	for _, number := range strings.Fields("100 101 109 110 144 127 126 138 148 203 166") {
