@@ -48,10 +48,11 @@ func run(verifier, modules, out string) error {
 			rows = append(rows, r)
 		}
 	}
-	classes, iods, err := readClasses(filepath.Join(out, "iods.tsv"))
+	classes, err := readClasses(filepath.Join(out, "iods.tsv"))
 	if err != nil {
 		return err
 	}
+	iods := make([]string, len(classes))
 	t := types{}
 	for i, class := range classes {
 		name, err := t.ask(verifier, class, rows)
@@ -76,11 +77,7 @@ func run(verifier, modules, out string) error {
 			}
 		}
 		for _, class := range strings.Fields(u.classes) {
-			i, found := slices.BinarySearch(classes, storage+class)
-			if !found {
-				classes, iods = slices.Insert(classes, i, storage+class), slices.Insert(iods, i, "")
-			}
-			if iods[i] == "" {
+			if i := slices.Index(classes, storage+class); iods[i] == "" {
 				iods[i] = u.iod
 			}
 		}
@@ -88,11 +85,18 @@ func run(verifier, modules, out string) error {
 	return write(out, classes, iods, t)
 }
 
-// readClasses takes the classes to ask about from the table of last time.
-func readClasses(path string) (classes, iods []string, err error) {
+// readClasses takes the classes to ask about from the table of last time, and adds
+// those composed by hand.
+func readClasses(path string) ([]string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	var classes []string
+	for _, u := range unverified() {
+		for _, class := range strings.Fields(u.classes) {
+			classes = append(classes, storage+class)
+		}
 	}
 	for line := range strings.Lines(string(data)) {
 		if !strings.HasPrefix(line, "#") {
@@ -101,7 +105,7 @@ func readClasses(path string) (classes, iods []string, err error) {
 		}
 	}
 	slices.Sort(classes)
-	return classes, make([]string, len(classes)), nil
+	return slices.Compact(classes), nil
 }
 
 // place is an attribute where it can stand: "" or the sequence around it.
@@ -234,11 +238,10 @@ func unverified() []composition {
 		{"OphthalmicThicknessMap", "81.1", enhanced + "ophthalmic-thickness-map-series general-image general-reference acquisition-context ophthalmic-thickness-map"},
 		{"CornealTopographyMap", "82.1", enhanced + "corneal-topography-map-series general-image acquisition-context corneal-topography-map-image corneal-topography-map-analysis"},
 		{"WideFieldOphthalmicPhotography", "77.1.5.5 77.1.5.6", enhanced + "ophthalmic-photography-series general-image general-reference ophthalmic-photography-image"},
-		{"DermoscopicPhotography", "77.1.7", enhanced + "general-image general-reference vl-image acquisition-context"},
 		{"LabelMapSegmentation", "66.7", enhanced + "segmentation-series segmentation-image multi-frame-functional-groups"},
 		{"VolumetricPresentationState", "11.6 11.7 11.9 11.10 11.11", enhanced + "presentation-series volumetric-presentation-state-identification"},
 		{"XAXRFPresentationState", "11.5", common + "presentation-series presentation-state-identification"},
-		{"EncapsulatedModel", "104.3 104.4 104.5", enhanced + "encapsulated-document-series encapsulated-document"},
+		{"EncapsulatedModel", "104.4 104.5", enhanced + "encapsulated-document-series encapsulated-document"},
 		{"ProcedureProtocol", "200.1 200.2 200.7 200.8", enhanced + "protocol-context"},
 		{"RetiredImage", "3 5 6", common + "general-image general-reference contrast-bolus"},
 	}
