@@ -31,6 +31,10 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	broken := filepath.Join(t.TempDir(), "pixels.rules")
+	if err := os.WriteFile(broken, []byte("# ours\nmask 0,0,1,1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct{ name, old, new, want string }{
 		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: catalog, deidentification, dpo, home, identity, keys, listen,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
@@ -76,6 +80,9 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"colliding options", "retain_longitudinal_full_dates]", "retain_longitudinal_full_dates, retain_longitudinal_modified_dates]", "deidentification.profiles.archive: options retain_longitudinal_full_dates and retain_longitudinal_modified_dates exclude each other"},
 		{"built-in profile", "    archive: [", "    quality: [", "deidentification.profiles.quality: is built in"},
 		{"profile's name", "    archive: [", "    The Archive: [", "deidentification.profiles.The Archive: found"},
+		{"relative pixel rules", "profile: clinical-trial", "pixelRulesFile: pixels.rules", `deidentification.pixelRulesFile: found "pixels.rules", want an absolute path`},
+		{"no pixel rules", "profile: clinical-trial", "pixelRulesFile: /nowhere/pixels.rules", "deidentification.pixelRulesFile: open /nowhere/pixels.rules"},
+		{"broken pixel rules", "profile: clinical-trial", "pixelRulesFile: " + broken, "deidentification.pixelRulesFile: read pixel rules: line 2: no conditions"},
 		{"role", "physician: clinician", "physician: doctor", `identity.roles.physician: found "doctor", want one of radiology, clinician`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ import (
 type DeidentificationConfig struct {
 	Profile  string              `yaml:"profile"`  // one of the built-in sets or of Profiles; default "default"
 	Profiles map[string][]string `yaml:"profiles"` // the deployment's own sets of options of PS3.15 E.3, by name
+
+	PixelRulesFile string `yaml:"pixelRulesFile"` // which pictures to show, mask or hold, before the built-in rules (imaging/dicom/pixels.rules); default none
 }
 
 // options are the options of the chosen profile.
@@ -55,6 +58,23 @@ func (d DeidentificationConfig) check(found *checks) {
 		_, err := d.options()
 		found.addIf("deidentification.profile", err)
 	}
+	if d.PixelRulesFile != "" {
+		found.absolute("deidentification.pixelRulesFile", d.PixelRulesFile)
+		_, err := d.pixelRules()
+		found.addIf("deidentification.pixelRulesFile", err)
+	}
+}
+
+// pixelRules are the deployment's own.
+func (d DeidentificationConfig) pixelRules() (dicom.PixelRules, error) {
+	if d.PixelRulesFile == "" {
+		return dicom.PixelRules{}, nil
+	}
+	data, err := os.ReadFile(d.PixelRulesFile)
+	if err != nil {
+		return dicom.PixelRules{}, err
+	}
+	return dicom.ParsePixelRules(data)
 }
 
 // scrubber takes identity out as the configuration, which has been checked, says.
@@ -63,5 +83,9 @@ func (d DeidentificationConfig) scrubber() (dicom.Scrubber, error) {
 	if err != nil {
 		return dicom.Scrubber{}, fmt.Errorf("deidentification: %w", err)
 	}
-	return dicom.With(dicom.Config{Profile: cmp.Or(d.Profile, "default"), Options: options}), nil
+	pixels, err := d.pixelRules()
+	if err != nil {
+		return dicom.Scrubber{}, fmt.Errorf("deidentification: %w", err)
+	}
+	return dicom.With(dicom.Config{Profile: cmp.Or(d.Profile, "default"), Options: options, Pixels: pixels}), nil
 }
