@@ -157,10 +157,14 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes(), uint16(5), uint16(7), uint8(1), uint8(8), "MONOCHROME2", pixel.JPEGBaseline)
+	lossless := pixel.Shape{Rows: 3, Columns: 4, Samples: 1}
+	f.Add((&losslessEncoder{shape: lossless, precision: 12, predictor: 4, lines: 1}).encode([][]uint16{{1, 2, 3, 4, 1, 2, 3, 4, 9, 8, 7, 6}}),
+		uint16(3), uint16(4), uint8(1), uint8(16), "MONOCHROME2", pixel.JPEGFirst)
 	f.Add(make([]byte, 80), uint16(5), uint16(7), uint8(1), uint8(16), "MONOCHROME1", pixel.RLE)
 	f.Fuzz(func(t *testing.T, frame []byte, rows, columns uint16, samples, bits uint8, photometric, syntax string) {
 		s := pixel.Shape{Rows: int(rows), Columns: int(columns), Frames: 1, Samples: int(samples), Allocated: int(bits), Stored: int(bits),
 			High: int(bits) - 1, Photometric: photometric}
+		s.Stored, s.High = min(s.Stored, 12), min(s.High, 11)
 		out, err := pixel.Decode(syntax, s, frame)
 		if err != nil {
 			return
