@@ -420,6 +420,14 @@ func (v *Vault) shown(ctx context.Context, id record.ObjectID, k patientKeys, vi
 	var d catalog.Document
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		d, err = tx.Document(ctx, id)
+		if !errors.Is(err, catalog.ErrNotFound) {
+			return err
+		}
+		now, err := tx.Current(ctx, id) // superseded since it was found
+		if err != nil {
+			return err
+		}
+		d, err = tx.Document(ctx, now)
 		return err
 	})
 	if err != nil {

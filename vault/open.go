@@ -274,6 +274,7 @@ type Handle struct {
 	scrubber imaging.Scrubber
 	object   *object
 	facts    imaging.Facts
+	renewal  renewal
 	repaint  string // imaging.Report.Pixels where the content's pixels are not the original's, "" where they are
 }
 
@@ -287,7 +288,7 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 		return nil, err
 	}
 	h := &Handle{ID: d.ID, Patient: d.Patient, Kind: d.Kind, View: found.view, Category: d.Category,
-		scrubber: v.cfg.Scrubbers[d.Kind], object: o}
+		scrubber: v.cfg.Scrubbers[d.Kind], object: o, renewal: renewal{vault: v, found: lookedUp{view: found.view, patients: found.patients}, seen: found.asked}}
 	var known facts
 	if err := readPart(ctx, o, envelope.Facts, &known); err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.ID, err)
@@ -318,6 +319,9 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 // Reader streams the view's bytes; the last read fails unless the whole matched
 // its SHA-256.
 func (h *Handle) Reader(ctx context.Context) (io.ReadCloser, error) {
+	if err := h.renew(ctx); err != nil {
+		return nil, err
+	}
 	if h.View == record.ViewOriginal {
 		return restore(ctx, h.object), nil // checks the hash itself
 	}
@@ -387,6 +391,9 @@ func (h *Handle) Metadata(ctx context.Context) (json.RawMessage, error) {
 // Frame streams frame n (from 1) without reading the rest of the object. Beyond the
 // last: ErrNotFound.
 func (h *Handle) Frame(ctx context.Context, n int) (io.ReadCloser, error) {
+	if err := h.renew(ctx); err != nil {
+		return nil, err
+	}
 	f := h.facts.Frames
 	if f == nil || n < 1 || n > f.Count {
 		return nil, record.Refuse(record.ErrNotFound, "no-such-frame", "the instance has fewer frames")
@@ -497,6 +504,9 @@ const pixelData = "7FE00010"
 
 // Bulk streams the value of a top-level element, named by eight hex digits.
 func (h *Handle) Bulk(ctx context.Context, tag string) (io.ReadCloser, error) {
+	if err := h.renew(ctx); err != nil {
+		return nil, err
+	}
 	if tag == pixelData && h.facts.Frames != nil && h.Encapsulated() {
 		return nil, notConvertible()
 	}

@@ -159,6 +159,23 @@ func TestAReadThatBeganGoesOnWhileItsObjectIsSuperseded(t *testing.T) {
 	}
 }
 
+func TestAHandleFollowsItsDocument(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	doc := burned(patient(), 1)
+	r := put(t, h, doc)
+	treat(t, h, r.Patient)
+	held := open(t, h, clinician, vault.Ref{Document: r.ID})[0]
+	before := frame(t, held)
+	now := release(t, h, r.ID, vault.Mask{Width: 60, Height: 60})
+	eventually(t, "the old object is gone everywhere", func() bool { return len(holders(t, h, r.ID)) == 0 })
+	if got := read(t, held); !bytes.Equal(got, doc) || held.ID != now {
+		t.Error("the handle of the old object does not lead to the original any more")
+	}
+	if got := frame(t, held); !bytes.Equal(got, before) {
+		t.Error("the handle of the old object shows another frame")
+	}
+}
+
 // otherRules are the scrubber of another profile than the default.
 func otherRules(t *testing.T) dicom.Scrubber {
 	t.Helper()
