@@ -113,7 +113,7 @@ func backends(t *testing.T, test func(t *testing.T, o vaulttest.Options)) {
 			at := servers[n%len(servers)]
 			n++
 			m, err := minio.New(t.Context(), minio.Config{Endpoint: at.Endpoint, AccessKey: at.Access, SecretKey: at.Secret, Region: "us-east-1",
-				Bucket: storetest.BucketName(), Insecure: true, PathStyle: true, CreateBucket: true})
+				Bucket: storetest.BucketName(), Insecure: true, PathStyle: true, CreateBucket: true, Versioning: true})
 			if err != nil {
 				t.Fatal(err)
 			}
