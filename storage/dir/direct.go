@@ -40,18 +40,19 @@ func (s *Store) Compare(ctx context.Context, key string, body storage.Body) erro
 	if err := s.admit(ctx, key); err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
-	f, _, err := s.open(key)
+	f, size, err := s.open(key)
 	if err != nil {
 		return fmt.Errorf("read back %s: %w", key, err)
 	}
 	defer f.Close() // reading: everything that counts was said by Read
-	return storage.CompareReader(&directReader{ctx: ctx, f: f, direct: direct(f, true) == nil}, body)
+	return storage.CompareReader(&directReader{ctx: ctx, f: f, left: size, direct: direct(f, true) == nil}, body)
 }
 
-// directReader reads a file from its beginning.
+// directReader reads a file from its beginning, and tells when it is longer than left.
 type directReader struct {
 	ctx    context.Context
 	f      *os.File
+	left   int64 // as the file was when it was opened
 	direct bool
 	ended  bool
 }
@@ -66,6 +67,9 @@ func (r *directReader) Read(p []byte) (int, error) {
 	if !r.direct {
 		return r.f.Read(p)
 	}
+	// No more blocks than there are: the kernel would fill the rest of p with zeros.
+	blocks := max(1, (r.left+block-1)/block)
+	p = p[:min(int64(len(p)), blocks*block)]
 	n, err := r.f.Read(p)
 	if err != nil && err != io.EOF && unaligned(err) {
 		r.direct = false
@@ -74,6 +78,7 @@ func (r *directReader) Read(p []byte) (int, error) {
 		}
 		return r.f.Read(p)
 	}
+	r.left -= int64(n)
 	r.ended = n%block != 0 // only the end of a file is no whole block
 	return n, err
 }
