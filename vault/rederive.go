@@ -329,7 +329,7 @@ func compare(d catalog.Document, was facts, now imaging.Scrubbed) Change {
 	if d.Held != now.Held && (d.Review == "" || now.Held != "") { // what a person withheld stays so
 		c.Held = &Turn{d.Held, now.Held}
 	}
-	if was.Report.Pixels != now.Report.Pixels {
+	if was.Report.Pixels != "" && was.Report.Pixels != now.Report.Pixels { // older objects do not say
 		c.Pixels = &Turn{was.Report.Pixels, now.Report.Pixels}
 	}
 	c.Advice = now.Held != "" && (!slices.Equal(was.Report.Reasons, now.Report.Reasons) || !slices.Equal(was.Report.Suggest, now.Report.Suggest))
