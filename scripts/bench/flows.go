@@ -35,36 +35,73 @@ func (d document) path() string {
 var seed = uint64(time.Now().UnixNano())
 
 // measureInstances stores single CT instances, each in a request of its own as a
-// modality sends them, and opens them again.
-func measureInstances(ctx context.Context, t *target, o options) ([]row, error) {
-	patient := imagingtest.NewPatient(seed)
-	documents := make([]document, o.instances)
-	sums := make([][sha256.Size]byte, o.instances)
-	bodies := make([][]byte, o.instances)
-	var total int64
-	for i := range documents {
-		documents[i] = document{patient, imagingtest.Options{Study: 1, Series: 1, Instance: i + 1}}
-		bodies[i] = imagingtest.CT(patient, documents[i].options)
-		sums[i] = sha256.Sum256(bodies[i])
-		total += int64(len(bodies[i]))
-	}
-	// The first makes the patient's keys; it is not part of the measurement.
-	warm := document{patient, imagingtest.Options{Study: 1, Series: 2, Instance: 1}}
-	if err := t.store(ctx, func(w io.Writer) error { return imagingtest.Stream(w, patient, warm.options) }); err != nil {
-		return nil, err
-	}
-
-	fmt.Fprintf(os.Stderr, "bench: %d CT instances of %.1f MB, %d clients\n", o.instances, float64(len(bodies[0]))/1e6, o.parallel)
-	stored, err := t.each(ctx, "store CT instance", o.instances, total, o.parallel, func(ctx context.Context, i int) error {
-		return t.store(ctx, func(w io.Writer) error { _, err := w.Write(bodies[i]); return err })
-	})
+// modality sends them, and opens them again. The same instances go to another server,
+// where one is installed, in turn with the vault.
+func measureInstances(ctx context.Context, t *target, o options) (rows []row, err error) {
+	all := makeInstances(o.instances)
+	peer, err := openOrthanc(ctx)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := t.each(ctx, "open CT instance", o.instances, total, o.parallel, func(ctx context.Context, i int) error {
-		return t.open(ctx, documents[i], sums[i])
+	if peer != nil {
+		defer peer.close()
+	}
+	fmt.Fprintf(os.Stderr, "bench: %d CT instances of %.1f MB, %d clients\n", o.instances, float64(len(all.bodies[0]))/1e6, o.parallel)
+	for _, measure := range []func(context.Context, *target, string, int) (row, error){all.store, all.open} {
+		r, err := measure(ctx, t, "", o.parallel)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+		if peer == nil {
+			continue
+		}
+		if r, err = measure(ctx, peer, "Orthanc: ", o.parallel); err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// instances are CT instances of one series, and one of another to begin with.
+type instances struct {
+	first     []byte
+	documents []document
+	bodies    [][]byte
+	sums      [][sha256.Size]byte
+	total     int64
+}
+
+func makeInstances(n int) *instances {
+	patient := imagingtest.NewPatient(seed)
+	i := &instances{first: imagingtest.CT(patient, imagingtest.Options{Study: 1, Series: 2, Instance: 1})}
+	for k := range n {
+		d := document{patient, imagingtest.Options{Study: 1, Series: 1, Instance: k + 1}}
+		body := imagingtest.CT(patient, d.options)
+		i.documents, i.bodies, i.sums = append(i.documents, d), append(i.bodies, body), append(i.sums, sha256.Sum256(body))
+		i.total += int64(len(body))
+	}
+	return i
+}
+
+func (i *instances) store(ctx context.Context, t *target, whose string, clients int) (row, error) {
+	send := func(ctx context.Context, body []byte) error {
+		return t.store(ctx, func(w io.Writer) error { _, err := w.Write(body); return err })
+	}
+	// The first makes the patient and their keys; it is not part of the measurement.
+	if err := send(ctx, i.first); err != nil {
+		return row{}, fmt.Errorf("%sstore CT instance: %w", whose, err)
+	}
+	return t.each(ctx, whose+"store CT instance", len(i.bodies), i.total, clients, func(ctx context.Context, k int) error {
+		return send(ctx, i.bodies[k])
 	})
-	return []row{stored, opened}, err
+}
+
+func (i *instances) open(ctx context.Context, t *target, whose string, clients int) (row, error) {
+	return t.each(ctx, whose+"open CT instance", len(i.bodies), i.total, clients, func(ctx context.Context, k int) error {
+		return t.open(ctx, i.documents[k], i.sums[k])
+	})
 }
 
 // measureMultiFrame stores 100 frames of 0.5 MB in one object and reads single ones.

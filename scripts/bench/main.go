@@ -3,6 +3,7 @@
 //
 //	go run ./scripts/bench                 builds medvault, starts `medvault dev`, measures it
 //	go run ./scripts/bench --only identity    only how identity is taken out, beside other programs
+//	go run ./scripts/bench --only instances    only single instances, beside Orthanc where it is installed
 //	go run ./scripts/bench --url URL --store-token T --open-token T    measures a vault that runs
 //
 // JSON goes to standard output, a table to standard error. CPU and memory of the
@@ -42,7 +43,7 @@ func main() {
 	flag.IntVar(&o.frameReads, "frame-reads", 100, "single frames read from the multi-frame object")
 	flag.IntVar(&o.largeFrames, "large", 4096, "frames of 0.5 MB in the large upload (4096: 2 GiB); 0 leaves it out")
 	flag.StringVar(&o.dir, "dir", "", "where the started vault keeps its data (default: a temporary directory, removed afterwards)")
-	flag.StringVar(&o.only, "only", "", "identity: take identity out of documents, and nothing of a vault")
+	flag.StringVar(&o.only, "only", "", "identity: take identity out of documents, and nothing of a vault; instances: store and open single ones")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -91,11 +92,13 @@ func run(ctx context.Context, o options) error {
 	}
 	out.Rows = append(out.Rows, limits...)
 
-	identity, score, err := measureIdentity(ctx, o)
-	if err != nil {
-		return err
+	if o.only != "instances" {
+		identity, score, err := measureIdentity(ctx, o)
+		if err != nil {
+			return err
+		}
+		out.Rows, out.Score = append(out.Rows, identity...), score
 	}
-	out.Rows, out.Score = append(out.Rows, identity...), score
 	if o.only == "identity" {
 		return out.print()
 	}
@@ -105,9 +108,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer at.close()
-	for _, measure := range []func(context.Context, *target, options) ([]row, error){
-		measureInstances, measureMultiFrame, measureLarge,
-	} {
+	measures := []func(context.Context, *target, options) ([]row, error){measureInstances, measureMultiFrame, measureLarge}
+	if o.only == "instances" {
+		measures = measures[:1]
+	}
+	for _, measure := range measures {
 		rows, err := measure(ctx, at, o)
 		if err != nil {
 			return err
@@ -120,7 +125,9 @@ func run(ctx context.Context, o options) error {
 
 func (r results) print() error {
 	table(r.Rows)
-	fmt.Fprintf(os.Stderr, "\n%s", r.Score.Table())
+	if r.Score != nil {
+		fmt.Fprintf(os.Stderr, "\n%s", r.Score.Table())
+	}
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(r)

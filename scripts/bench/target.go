@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,7 +15,7 @@ import (
 	"time"
 )
 
-// target is the vault being measured.
+// target is the server being measured.
 type target struct {
 	dicomweb              string
 	storeToken, openToken string
@@ -28,8 +27,7 @@ type target struct {
 }
 
 func openTarget(ctx context.Context, o options) (*target, error) {
-	// Plain HTTP to one host; responses are never compressed behind our back.
-	t := &target{http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
+	t := &target{http: newClient()}
 	if o.url != "" {
 		t.dicomweb, t.storeToken, t.openToken = strings.TrimRight(o.url, "/")+"/dicomweb", o.storeToken, o.openToken
 		return t, nil
@@ -39,6 +37,12 @@ func openTarget(ctx context.Context, o options) (*target, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// newClient speaks plain HTTP to one host; responses are never compressed behind our
+// back.
+func newClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
 }
 
 // start builds medvault and runs `medvault dev`.
@@ -57,60 +61,77 @@ func (t *target) start(ctx context.Context, o options) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build medvault (run bench from the root of the repository): %w", err)
 	}
-	port, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeAddress()
 	if err != nil {
 		return err
 	}
-	address := port.Addr().String()
-	port.Close()
+	if err := t.run(exec.Command(binary, "dev", "--dir", dir, "--listen", address.String(), "--no-sample")); err != nil {
+		return err
+	}
+	return t.until(ctx, func() bool { return t.ready(filepath.Join(dir, "dev.json")) })
+}
+
+// run starts a server; its output goes to a file.
+func (t *target) run(server *exec.Cmd) error {
 	t.serverOutput = filepath.Join(t.scratch, "output")
 	output, err := os.Create(t.serverOutput)
 	if err != nil {
 		return err
 	}
 	defer output.Close()
-	t.server = exec.Command(binary, "dev", "--dir", dir, "--listen", address, "--no-sample")
+	t.server = server
 	t.server.Stdout, t.server.Stderr = output, output
 	if err := t.server.Start(); err != nil {
-		return fmt.Errorf("start medvault dev: %w", err)
+		return fmt.Errorf("start %s: %w", filepath.Base(server.Path), err)
 	}
 	t.serverExited = make(chan struct{})
 	go func() {
 		t.server.Wait() // how it ended shows in its output
 		close(t.serverExited)
 	}()
-	return t.await(ctx, filepath.Join(dir, "dev.json"))
+	return nil
 }
 
-// await waits for dev.json of this start, and for the gateway to be ready.
-func (t *target) await(ctx context.Context, path string) error {
+// until waits for a server to become ready.
+func (t *target) until(ctx context.Context, ready func() bool) error {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-t.serverExited:
 			said, _ := os.ReadFile(t.serverOutput)
-			return fmt.Errorf("medvault dev ended: %s", said)
+			return fmt.Errorf("the server ended: %s", said)
 		case <-ctx.Done():
 			return ctx.Err()
 		default:
 		}
-		var dev struct {
-			DICOMweb string            `json:"dicomweb"`
-			URL      string            `json:"url"`
-			Tokens   map[string]string `json:"tokens"`
+		if ready() {
+			return nil
 		}
-		text, err := os.ReadFile(path)
-		if err != nil || json.Unmarshal(text, &dev) != nil {
-			continue
-		}
-		response, err := t.http.Get(strings.TrimRight(dev.URL, "/") + "/healthz")
-		if err != nil {
-			continue // the address of an earlier start
-		}
-		response.Body.Close()
-		t.dicomweb, t.storeToken, t.openToken = strings.TrimRight(dev.DICOMweb, "/"), dev.Tokens["radiology"], dev.Tokens["clinician"]
-		return nil
 	}
-	return errors.New("medvault dev was not ready within a minute")
+	return errors.New("the server was not ready within a minute")
+}
+
+// ready says that there is a dev.json of this start, and a gateway that answers.
+func (t *target) ready(path string) bool {
+	var dev struct {
+		DICOMweb string            `json:"dicomweb"`
+		URL      string            `json:"url"`
+		Tokens   map[string]string `json:"tokens"`
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(text, &dev) != nil || !t.answers(strings.TrimRight(dev.URL, "/")+"/healthz") {
+		return false // or the address is of an earlier start
+	}
+	t.dicomweb, t.storeToken, t.openToken = strings.TrimRight(dev.DICOMweb, "/"), dev.Tokens["radiology"], dev.Tokens["clinician"]
+	return true
+}
+
+func (t *target) answers(url string) bool {
+	response, err := t.http.Get(url)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 func (t *target) close() {
