@@ -15,7 +15,7 @@ func explicit(tag uint32, vr string, length uint32, value string) []byte {
 	b = binary.LittleEndian.AppendUint16(b, uint16(tag))
 	b = append(b, vr...)
 	switch vr {
-	case "OB", "OV", "OW", "SQ", "UC", "UN", "UT", "ZZ":
+	case "OB", "OV", "OW", "SQ", "UC", "UN", "UR", "UT", "ZZ":
 		b = binary.LittleEndian.AppendUint32(append(b, 0, 0), length)
 	default:
 		b = binary.LittleEndian.AppendUint16(b, uint16(length))

@@ -128,6 +128,8 @@ func (w *rewriter) safe(s *Segment, e *Element, b *block) (VR, bool) {
 		return 0, false // little endian, and so of no use here
 	case vr == UN, !vr.known(), vr == SQ && e.VR != UN && !e.Container():
 		return 0, false
+	case vr == SQ && !e.Container() && !readable(e, s.Bytes(e)):
+		return 0, false
 	case vr != SQ && (e.Container() || !wellFormed(vr, s.Bytes(e))):
 		return 0, false
 	}
@@ -176,6 +178,11 @@ func (w *rewriter) hiddenSequence(s *Segment, e *Element) {
 	}
 	w.counts.add(cleaned)
 	w.sequence(inside, 0, coding{implicit: true})
+}
+
+func readable(e *Element, value []byte) bool {
+	_, ok := splitItems(e, value)
+	return ok
 }
 
 // splitItems reads the value of an element as the items of a sequence.

@@ -399,18 +399,16 @@ func TestLargeDocumentNeedsLittleMemory(t *testing.T) {
 	}
 }
 
-// TestResidueIsHeld puts a name where no rule looks for one.
+// TestResidueIsHeld puts a date of birth where a number belongs, which no rule touches.
 func TestResidueIsHeld(t *testing.T) {
 	p := imagingtest.NewPatient(11)
-	o := imagingtest.Options{Rows: 8, Columns: 8, Extra: []imagingtest.Element{
-		{Tag: 0x00180024, VR: "SH", Value: strings.ToUpper(p.ID)}, // Sequence Name is kept
-	}}
+	o := imagingtest.Options{Rows: 8, Columns: 8, Extra: []imagingtest.Element{{Tag: 0x00180050, VR: "DS", Value: p.BirthDate}}}
 	_, out, _, _, err := scrub(bytes.NewReader(imagingtest.CT(p, o)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.Held != "residual-identifier" {
-		t.Errorf("held %q; want residual-identifier", out.Held)
+	if out.Held != "residual-identifier" || out.Report.Residual != "found" {
+		t.Errorf("held %q, residual %q; want residual-identifier, found", out.Held, out.Report.Residual)
 	}
 }
 
