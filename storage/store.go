@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 )
 
 // Errors every Store speaks. Adapters translate their vendor's errors into these
@@ -15,14 +16,23 @@ var (
 	ErrNotExist = errors.New("object does not exist")
 	ErrExist    = errors.New("object exists with other bytes")
 	ErrCorrupt  = errors.New("stored bytes differ from what was sent")
+
+	ErrAway   = errors.New("the store does not answer")           // for now
+	ErrDenied = errors.New("the store refuses us")                // credentials, permission, or it is read-only
+	ErrFull   = errors.New("the store has no room left")          // or its quota is used up
+	ErrClock  = errors.New("the store's clock differs from ours") // by more than it takes
 )
 
 // Info describes a stored object.
 type Info struct {
 	Key     string
 	Size    int64
-	SHA256  [32]byte // zero when the store cannot tell without reading
+	SHA256  [32]byte // as the store or the object's metadata says: see OwnSum; zero when neither does
 	Version string   // version id or ETag, for Repair; empty when unknown
+
+	// Head alone tells these, of the version it describes.
+	LockedUntil time.Time // UTC; zero is not locked, or a store without locks
+	LockMode    LockMode  // empty when not locked
 }
 
 // Body is what Put stores: random access, so that a retry or a second region
@@ -65,12 +75,14 @@ type Store interface {
 	// ascending byte order of key, in constant memory.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
-	// Delete removes all versions of a key. Absent is success.
+	// Delete removes all versions of a key. Absent is success. Where some are locked
+	// it deletes the others and answers a LockedError.
 	Delete(ctx context.Context, key string) error
 
 	// Repair replaces a damaged object: bad is what was found there (Version is
 	// the condition). The bad bytes are kept, as an older version or under
-	// quarantine/, until the new ones have been read back.
+	// quarantine/, until the new ones have been read back. A lock on the bad version
+	// stays, and the new one is locked as long.
 	Repair(ctx context.Context, key string, bad Info, body Body) error
 }
 
