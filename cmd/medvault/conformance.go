@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,13 @@ func (a *app) conformance(config, named string) error {
 	s := newStatement(scrubber.Rules(), profile.New(options))
 	for name, own := range deployment.Profiles {
 		s.Profiles[name] = own
+	}
+	if deployment.PixelRulesFile != "" {
+		own, err := os.ReadFile(deployment.PixelRulesFile)
+		if err != nil {
+			return usageError{fmt.Errorf("conformance: %w", err)}
+		}
+		s.Pixels = dicom.PixelRuleLines(own)
 	}
 	if err := s.readScore(); err != nil {
 		return err
@@ -128,7 +136,7 @@ type scoreLine struct {
 
 func newStatement(rules imaging.Rules, p *profile.Profile) *statement {
 	s := &statement{Services: services(), TransferSyntaxes: dicom.TransferSyntaxes(), CharacterSets: dicom.CharacterSets(),
-		Rules: rules, Acknowledgement: profile.Acknowledgement, Profiles: make(map[string][]string), Codes: p.Codes(), Pixels: dicom.BuiltInPixelRules()}
+		Rules: rules, Acknowledgement: profile.Acknowledgement, Profiles: make(map[string][]string), Codes: p.Codes(), Pixels: dicom.PixelRuleLines(nil)}
 	s.Implementation.ClassUID, s.Implementation.VersionName = dicom.Implementation()
 	for name, set := range profile.Named() {
 		s.Profiles[name] = set.Names()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +48,21 @@ func TestConformanceSpeaksFromTheTables(t *testing.T) {
 	}
 	command(t, exitUsage, "conformance", "--profile", "nobody's")
 	command(t, exitUsage, "conformance", "--config", filepath.Join(t.TempDir(), "absent.yaml"))
+
+	example, err := os.ReadFile(examplePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	rules, config := filepath.Join(dir, "own.rules"), filepath.Join(dir, "medvault.yaml")
+	writeFile(t, rules, []byte("# ours\nmask 0,0,64,48 when modality=US model=E9 # the bar\n"))
+	own := strings.Replace(string(example), "profile: clinical-trial", "profile: clinical-trial\n  pixelRulesFile: "+rules, 1)
+	writeFile(t, config, []byte(own))
+	deployed := asked[statement](t, exitClean, "conformance", "--config", config)
+	if deployed.Rules.Profile != "clinical-trial" || deployed.Profiles["archive"] == nil || deployed.Pixels[0] != "mask 0,0,64,48 when modality=US model=E9" ||
+		len(deployed.Pixels) != len(s.Pixels)+1 {
+		t.Errorf("the deployment's statement is of %s, with rules %q first; want its profile and its own rule", deployed.Rules.Profile, deployed.Pixels[0])
+	}
 
 	page := command(t, exitClean, "conformance")
 	for _, want := range []string{"# DICOM conformance statement", "(c) NEMA", "113107", s.Rules.Digest, "| (0010,0020) | Patient ID |", "GEMS_"} {

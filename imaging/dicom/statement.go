@@ -65,10 +65,11 @@ func CharacterSets() []string {
 	return terms
 }
 
-// BuiltInPixelRules are the lines of pixels.rules, without comments.
-func BuiltInPixelRules() []string {
+// PixelRuleLines are the lines of pixel rules without comments, in the order in which
+// they are asked: a deployment's own, as ParsePixelRules reads them, then pixels.rules.
+func PixelRuleLines(own []byte) []string {
 	var lines []string
-	for line := range strings.Lines(string(builtInRules)) {
+	for line := range strings.Lines(string(own) + "\n" + string(builtInRules)) {
 		if line, _, _ = strings.Cut(line, "#"); strings.TrimSpace(line) != "" {
 			lines = append(lines, strings.TrimSpace(line))
 		}
