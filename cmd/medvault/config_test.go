@@ -83,6 +83,8 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"relative pixel rules", "profile: clinical-trial", "pixelRulesFile: pixels.rules", `deidentification.pixelRulesFile: found "pixels.rules", want an absolute path`},
 		{"no pixel rules", "profile: clinical-trial", "pixelRulesFile: /nowhere/pixels.rules", "deidentification.pixelRulesFile: open /nowhere/pixels.rules"},
 		{"broken pixel rules", "profile: clinical-trial", "pixelRulesFile: " + broken, "deidentification.pixelRulesFile: read pixel rules: line 2: no conditions"},
+		{"relative reader", "profile: clinical-trial", "ocr: {program: tesseract}", `deidentification.ocr.program: found "tesseract", want an absolute path`},
+		{"languages of no reader", "profile: clinical-trial", "ocr: {languages: eng}", "deidentification.ocr.program: missing"},
 		{"role", "physician: clinician", "physician: doctor", `identity.roles.physician: found "doctor", want one of radiology, clinician`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

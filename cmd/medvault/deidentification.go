@@ -10,6 +10,7 @@ import (
 
 	"medvault/imaging/dicom"
 	"medvault/imaging/dicom/profile"
+	"medvault/imaging/ocr"
 )
 
 // DeidentificationConfig says how identity is taken out of DICOM documents. What is
@@ -18,7 +19,16 @@ type DeidentificationConfig struct {
 	Profile  string              `yaml:"profile"`  // one of the built-in sets or of Profiles; default "default"
 	Profiles map[string][]string `yaml:"profiles"` // the deployment's own sets of options of PS3.15 E.3, by name
 
-	PixelRulesFile string `yaml:"pixelRulesFile"` // which pictures to show, mask or hold, before the built-in rules (imaging/dicom/pixels.rules); default none
+	PixelRulesFile string    `yaml:"pixelRulesFile"` // which pictures to show, mask or hold, before the built-in rules (imaging/dicom/pixels.rules); default none
+	OCR            OCRConfig `yaml:"ocr"`
+}
+
+// OCRConfig is the reader of words in pictures that are held, which then come with
+// masks suggested. Without a program nobody reads.
+type OCRConfig struct {
+	Program   string `yaml:"program"`   // path of tesseract
+	Languages string `yaml:"languages"` // as tesseract names them; default "eng"
+	AtOnce    int    `yaml:"atOnce"`    // pictures at once, one core each; default 1
 }
 
 // options are the options of the chosen profile.
@@ -63,6 +73,9 @@ func (d DeidentificationConfig) check(found *checks) {
 		_, err := d.pixelRules()
 		found.addIf("deidentification.pixelRulesFile", err)
 	}
+	if d.OCR != (OCRConfig{}) {
+		found.absolute("deidentification.ocr.program", d.OCR.Program)
+	}
 }
 
 // pixelRules are the deployment's own.
@@ -87,5 +100,11 @@ func (d DeidentificationConfig) scrubber() (dicom.Scrubber, error) {
 	if err != nil {
 		return dicom.Scrubber{}, fmt.Errorf("deidentification: %w", err)
 	}
-	return dicom.With(dicom.Config{Profile: cmp.Or(d.Profile, "default"), Options: options, Pixels: pixels}), nil
+	c := dicom.Config{Profile: cmp.Or(d.Profile, "default"), Options: options, Pixels: pixels}
+	if d.OCR.Program != "" {
+		if c.OCR, err = ocr.New(ocr.Config{Program: d.OCR.Program, Languages: d.OCR.Languages, AtOnce: d.OCR.AtOnce}); err != nil {
+			return dicom.Scrubber{}, fmt.Errorf("deidentification.ocr: %w", err)
+		}
+	}
+	return dicom.With(c), nil
 }

@@ -62,11 +62,12 @@ var importMap = map[string][]string{
 	"keys/keystest": {"keys"},
 
 	"imaging":             {},
-	"imaging/dicom":       {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor", "imaging/pixel"},
+	"imaging/dicom":       {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor", "imaging/pixel", "imaging/ocr"},
 	"imaging/pdf":         {"imaging", "imaging/subject", "imaging/descriptor"},
 	"imaging/subject":     {}, // who the patient is, in text and in bytes
 	"imaging/descriptor":  {"imaging/subject"},
 	"imaging/rle":         {},
+	"imaging/ocr":         {}, // a program that is given pixels
 	"imaging/pixel":       {"imaging/rle"},
 	"imaging/render":      {"imaging", "imaging/pixel"},
 	"imaging/imagingtest": {"imaging"},

@@ -15,6 +15,7 @@ import (
 	"medvault/imaging"
 	"medvault/imaging/descriptor"
 	"medvault/imaging/dicom/profile"
+	"medvault/imaging/ocr"
 )
 
 // edition is that of the tables.
@@ -29,6 +30,7 @@ type Config struct {
 	Profile string      // name of the set of options; default "default"
 	Options profile.Set // the set; not read when Profile is empty
 	Pixels  PixelRules  // the deployment's own, before the built-in rules
+	OCR     *ocr.Reader // looks for words in pictures that are held, to suggest masks; nil: nobody does
 }
 
 // Scrubber is the imaging.Scrubber for DICOM. The zero value works by the default
@@ -64,6 +66,7 @@ type ruleset struct {
 	options profile.Set
 	profile *profile.Profile
 	pixels  PixelRules
+	ocr     *ocr.Reader
 	told    imaging.Rules
 }
 
@@ -74,7 +77,7 @@ func (c Config) ruleset() *ruleset {
 	if c.Profile == "" {
 		c.Profile, c.Options = "default", profile.Default
 	}
-	r := &ruleset{options: c.Options, profile: profile.New(c.Options), pixels: c.Pixels}
+	r := &ruleset{options: c.Options, profile: profile.New(c.Options), pixels: c.Pixels, ocr: c.OCR}
 	sum := sha256.Sum256([]byte(strings.Join([]string{r.profile.Digest(), descriptor.Digest(), c.Pixels.Digest(), codeVersion}, "\n")))
 	r.told = imaging.Rules{
 		Edition: edition,

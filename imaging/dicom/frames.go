@@ -39,6 +39,9 @@ type framing struct {
 
 	recoded   bool            // what is beside the frames does not get into the content
 	rewritten *imaging.Frames // of frames that are written anew
+
+	keep  int64  // bytes of the first frame that are wanted
+	first []byte // what there is of them: native, or the fragments of one frame
 }
 
 // segment takes note of the attributes that shape frames.
@@ -81,6 +84,9 @@ func (f *framing) follow(s *Splitter, e *Element, at int64, w io.Writer) (err er
 	f.native = e.Length != Undefined
 	f.wordVR = e.VR == OW
 	if f.native {
+		if f.keep > 0 {
+			w = io.MultiWriter(w, (*firstFrame)(f))
+		}
 		f.copied, err = s.CopyBulk(w, nil)
 		return err
 	}
@@ -103,6 +109,10 @@ func (f *framing) follow(s *Splitter, e *Element, at int64, w io.Writer) (err er
 			return
 		}
 		note()
+		seen.first = nil
+		if len(f.fragments) == 0 || f.count <= 1 {
+			seen.first = (*firstFrame)(f)
+		}
 		seen.follow(length)
 		if f.tooMany = f.tooMany || len(f.fragments) >= maxFragments; !f.tooMany {
 			f.fragments = append(f.fragments, [2]int64{offset + shift, length})
@@ -147,10 +157,19 @@ func codestreamBegins(b []byte) bool {
 
 // capture keeps the first bytes of a fragment's value and shows all of it to a walker.
 type capture struct {
-	walker     walker // nil: nobody looks
+	walker     walker      // nil: nobody looks
+	first      *firstFrame // nil: this fragment is not of the first frame
 	skip, want int64
 	rest       int64 // bytes the walker gets of this fragment
 	kept       []byte
+}
+
+// firstFrame keeps as much of the first frame as is wanted.
+type firstFrame framing
+
+func (f *firstFrame) Write(p []byte) (int, error) {
+	f.first = append(f.first, p[:min(f.keep-int64(len(f.first)), int64(len(p)))]...)
+	return len(p), nil
 }
 
 // expect makes ready for an item, whose header comes first.
@@ -171,8 +190,13 @@ func (c *capture) Write(p []byte) (int, error) {
 	p = p[step:]
 	take := min(c.want-int64(len(c.kept)), int64(len(p)))
 	c.kept = append(c.kept, p[:take]...)
-	if seen := min(c.rest, int64(len(p))); seen > 0 && c.walker != nil {
-		c.walker.Write(p[:seen])
+	if seen := min(c.rest, int64(len(p))); seen > 0 {
+		if c.walker != nil {
+			c.walker.Write(p[:seen])
+		}
+		if c.first != nil {
+			c.first.Write(p[:seen])
+		}
 		c.rest -= seen
 	}
 	return n, nil

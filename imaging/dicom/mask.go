@@ -24,6 +24,8 @@ type maskPlan struct {
 	decoded pixel.Shape // of decoded frames
 	word    int         // bytes that turn round together in native pixels
 	syntax  string
+	native  bool
+	legible bool           // the pixels can be decoded here
 	masks   []imaging.Mask // to paint
 	palette uint64         // index of the darkest colour
 	length  uint32         // of recoded pixel data
@@ -61,15 +63,16 @@ func (in *incoming) planPixels(rules PixelRules, release *imaging.Release) (*mas
 	case rule.action == maskPicture && rule.outsideRegions && !hasRegions:
 		p.reasons = append(p.reasons, "no-regions")
 	case rule.action == maskPicture && rule.outsideRegions:
-		p.masks = p.suggest
+		p.masks = slices.Clip(p.suggest)
 	case rule.action == maskPicture:
-		p.masks, p.suggest = rule.masks, rule.masks
+		p.masks, p.suggest = rule.masks, slices.Clip(rule.masks)
 	}
 	if !p.picture {
 		p.masks, p.suggest = nil, nil
 	}
 
 	why := p.paintable(h, s)
+	p.legible = why == ""
 	if release != nil {
 		p.released = len(release.Masks) > 0 || slices.Contains(release.Accept, heldForReview)
 		p.byPerson = len(release.Masks) > 0
@@ -172,7 +175,7 @@ func (p *maskPlan) paintableInPlace(e *Element, s Syntax) (why string) {
 	if spare := int64(e.Length) - (int64(p.shape.Frames)*frame+7)/8; spare != 0 && spare != 1 {
 		return "the pixel data is not as long as its attributes say"
 	}
-	p.how = inPlace
+	p.how, p.native = inPlace, true
 	return ""
 }
 

@@ -64,6 +64,7 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, origin
 		who:     NewAttributes(in.split.Syntax, identifying),
 	}
 	s.review.plan = plan
+	s.frames.keep = plan.toRead(in.rules.ocr, release)
 	s.review.hold(!s.rewrite.known, "unknown-syntax")
 	if err := s.run(in.header); err != nil {
 		return imaging.Scrubbed{}, err
@@ -76,7 +77,8 @@ func (in *incoming) Scrub(p imaging.Pseudonyms, release *imaging.Release, origin
 	if err := patch.End(original()); err != nil {
 		return imaging.Scrubbed{}, err
 	}
-	s.review.residual = s.rewrite.residue.found
+	s.review.residual = s.rewrite.residue.found()
+	s.readWords(in.rules.ocr)
 	s.review.hold(s.frames.doubtful(), "beside-the-picture")
 	s.review.hold(s.rewrite.drawings, "drawings")
 	held := s.review.verdict(release)

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -174,4 +175,31 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%d bytes, want a frame of %d bits (%v)", len(out), as.FrameBits(), err)
 		}
 	})
+}
+
+func TestGrey(t *testing.T) {
+	shape := func(photometric string, samples, bits int, planar bool) pixel.Shape {
+		return pixel.Shape{Rows: 1, Columns: 2, Frames: 1, Samples: samples, Allocated: bits, Stored: bits, High: bits - 1, Photometric: photometric, Planar: planar}
+	}
+	for name, c := range map[string]struct {
+		shape pixel.Shape
+		frame []byte
+		want  [2]uint8
+	}{
+		"16 bit":        {shape("MONOCHROME2", 1, 16, false), []byte{0, 4, 0, 8}, [2]uint8{0, 255}},
+		"1 bit":         {shape("MONOCHROME2", 1, 1, false), []byte{1}, [2]uint8{255, 0}},
+		"RGB":           {shape("RGB", 3, 8, false), []byte{0, 0, 9, 0, 90, 0}, [2]uint8{0, 255}},
+		"RGB by plane":  {shape("RGB", 3, 8, true), []byte{0, 0, 9, 80, 0, 0}, [2]uint8{0, 255}},
+		"YBR":           {shape("YBR_FULL", 3, 8, false), []byte{9, 200, 0, 8, 100, 255}, [2]uint8{255, 0}},
+		"shared chroma": {shape("YBR_FULL_422", 3, 8, false), []byte{9, 20, 200, 100}, [2]uint8{0, 255}},
+		"all the same":  {shape("MONOCHROME2", 1, 8, false), []byte{7, 7}, [2]uint8{0, 0}},
+	} {
+		m, err := pixel.Grey(c.shape, c.frame)
+		if err != nil || [2]uint8(m.Pix) != c.want {
+			t.Errorf("%s: %v, %v; want %v", name, m, err, c.want)
+		}
+	}
+	if _, err := pixel.Grey(shape("MONOCHROME2", 1, 16, false), make([]byte, 3)); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("too short: %v; want io.ErrUnexpectedEOF", err)
+	}
 }

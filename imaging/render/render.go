@@ -5,6 +5,7 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -58,8 +59,11 @@ func PNG(w io.Writer, attributes json.RawMessage, syntax string, frame io.Reader
 	if s.Photometric == "PALETTE COLOR" {
 		p.palette = a.palette()
 	}
-	if err := p.read(frame); err != nil {
-		return err
+	switch err := p.read(frame); {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: the frame is shorter than its attributes say", ErrNoPreview)
+	case err != nil:
+		return fmt.Errorf("read frame: %w", err)
 	}
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
 	if err := encoder.Encode(w, p.draw(a.window())); err != nil {
@@ -150,7 +154,7 @@ func (p *picture) hidden(row []bool, edges []int32, y int) {
 // read takes the samples of the frame in the order they are stored.
 func (p *picture) read(frame io.Reader) error {
 	s := p.shape
-	in := newSamples(frame, s)
+	in := pixel.NewSamples(frame, s.Allocated)
 	masked, edges := make([]bool, s.Columns), make([]int32, s.Columns+1)
 	for plane := range s.Planes() {
 		for y := range s.Rows {
@@ -173,10 +177,10 @@ func (p *picture) read(frame io.Reader) error {
 }
 
 // row reads samples of one row, those of n channels from first on.
-func (p *picture) row(in *samples, y, first, n int, masked []bool) error {
+func (p *picture) row(in *pixel.Samples, y, first, n int, masked []bool) error {
 	for x, hide := range masked {
 		for c := first; c < first+n; c++ {
-			raw, err := in.next()
+			raw, err := in.Next()
 			if err != nil {
 				return err
 			}
@@ -192,12 +196,12 @@ func (p *picture) row(in *samples, y, first, n int, masked []bool) error {
 }
 
 // pairs reads a row of pixels that share their chroma in pairs.
-func (p *picture) pairs(in *samples, y int, masked []bool) error {
+func (p *picture) pairs(in *pixel.Samples, y int, masked []bool) error {
 	var v [4]uint64
 	for x := 0; x+1 < len(masked); x += 2 {
 		for i := range v {
 			var err error
-			if v[i], err = in.next(); err != nil {
+			if v[i], err = in.Next(); err != nil {
 				return err
 			}
 		}

@@ -1,17 +1,14 @@
-package render
+package pixel
 
 import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-
-	"medvault/imaging/pixel"
 )
 
-// samples reads numbers of so many bits each, the lowest bit first.
-type samples struct {
+// Samples reads numbers of so many bits each, little endian, the lowest bit first.
+type Samples struct {
 	r     *bufio.Reader
 	bytes int    // of a sample; 0 when it is no whole number of them
 	bits  uint   // of a sample
@@ -19,15 +16,18 @@ type samples struct {
 	have  uint
 }
 
-func newSamples(r io.Reader, s pixel.Shape) *samples {
-	in := &samples{r: bufio.NewReaderSize(r, 64<<10), bits: uint(s.Allocated)}
-	if s.Allocated%8 == 0 {
-		in.bytes = s.Allocated / 8
+// NewSamples reads samples of 1 to 64 bits.
+func NewSamples(r io.Reader, bits int) *Samples {
+	in := &Samples{r: bufio.NewReaderSize(r, 64<<10), bits: uint(bits)}
+	if bits%8 == 0 {
+		in.bytes = bits / 8
 	}
 	return in
 }
 
-func (s *samples) next() (uint64, error) {
+// Next is the next sample, io.ErrUnexpectedEOF where there is none, or the reader's
+// error.
+func (s *Samples) Next() (uint64, error) {
 	switch s.bytes {
 	case 1:
 		b, err := s.r.ReadByte()
@@ -46,7 +46,7 @@ func (s *samples) next() (uint64, error) {
 }
 
 // loose reads a sample that begins or ends inside a byte.
-func (s *samples) loose() (v uint64, err error) {
+func (s *Samples) loose() (v uint64, err error) {
 	for got := uint(0); got < s.bits; {
 		if s.have == 0 {
 			b, err := s.r.ReadByte()
@@ -64,12 +64,10 @@ func (s *samples) loose() (v uint64, err error) {
 	return v, nil
 }
 
+// short is the error of an input that ended too early.
 func short(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: the frame is shorter than its attributes say", ErrNoPreview)
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
 	}
-	return fmt.Errorf("read frame: %w", err)
+	return err
 }
