@@ -20,7 +20,7 @@ type Cleaner struct {
 }
 
 // New makes a cleaner that writes token where a text first names the patient and adds
-// shiftDays to dates.
+// shiftDays to dates, or removes them for NoDates.
 func New(s *subject.Subject, token string, shiftDays int) *Cleaner {
 	if len(s.Find(token)) > 0 {
 		token = "" // it would say what it stands for
@@ -43,7 +43,7 @@ func (c *Cleaner) Clean(text string) (cleaned string, changed bool) {
 	}
 	cleaned = c.pass(text, c.days)
 	if len(cleaned) > len(text)+len(c.token) {
-		cleaned = c.pass(text, noDates)
+		cleaned = c.pass(text, NoDates)
 	}
 	// What has moved together is looked at once more, until nothing changes.
 	const rounds = 8
@@ -57,11 +57,10 @@ func (c *Cleaner) Clean(text string) (cleaned string, changed bool) {
 	return "", true
 }
 
-// Values of days that are no shift.
-const (
-	unshifted = 1<<31 - 1 // dates stay
-	noDates   = 1<<31 - 2 // dates go
-)
+// NoDates, in place of a shift, has New make a cleaner that removes dates.
+const NoDates = 1<<31 - 2
+
+const unshifted = 1<<31 - 1 // dates stay
 
 // pass cleans a text once.
 func (c *Cleaner) pass(text string, days int) string {
@@ -119,7 +118,7 @@ func (c *Cleaner) spans(text string, days int) []span {
 	for _, d := range c.subject.Days(text) {
 		t := token{text: text[d.Start:d.End], kind: found}
 		switch {
-		case days == noDates:
+		case days == NoDates:
 			t = token{kind: taken}
 		case shifts(days):
 			t.text = d.Shift(text, days)

@@ -111,8 +111,11 @@ func (w *rewriter) cleanValue(text string) string {
 // cleaner knows the patient. Few documents need it.
 func (w *rewriter) cleaner() *descriptor.Cleaner {
 	if w.words == nil {
-		days := w.p.ShiftDays
-		if w.options&profile.RetainFullDates != 0 {
+		days := descriptor.NoDates
+		switch {
+		case w.options&profile.RetainModifiedDates != 0:
+			days = w.p.ShiftDays
+		case w.options&profile.RetainFullDates != 0:
 			days = 0
 		}
 		w.words = descriptor.New(w.subject, w.p.Patient, days)
@@ -269,9 +272,9 @@ func (w *rewriter) isUID(s string) bool {
 		len(parts) >= 5 && parts[0] == "1" && parts[1] == "2" && len(parts[2]) == 3 // a country's members of ISO
 }
 
-// mapText maps one UID out of a text.
+// mapText maps one UID out of a text. The option Retain UIDs speaks of attributes.
 func (w *rewriter) mapText(u string) string {
-	if w.options&profile.RetainUIDs != 0 || registered(u) {
+	if registered(u) {
 		return u
 	}
 	return w.p.UID(u)
