@@ -3,19 +3,28 @@ package dicom
 import (
 	"strings"
 
+	"medvault/imaging/dicom/profile"
 	"medvault/imaging/subject"
 )
 
-// known collects what the header says of the patient and of the people around them,
+// people collects what the header says of the patient and of the people around them,
 // so that it can be found again. Top level and items alike: a number from a request
-// is as good as any. stays tells which attributes the profile lets stand; those may
-// well turn up again.
-func known(header *Segment, charset Charset, stays func(*Element) bool) subject.Known {
+// is as good as any. Attributes that the profile lets stand may well turn up again, so
+// they are left out; so are the document's own UIDs where UIDs stay.
+func (w *rewriter) people() subject.Known {
 	var k subject.Known
+	header, charset := w.header, w.scope.charset
+	if w.options&profile.RetainUIDs == 0 {
+		for _, t := range []Tag{tagInstance, tagStudy, tagSeries} {
+			if uid := w.text(header, t); uid != "" {
+				k.UIDs = append(k.UIDs, uid)
+			}
+		}
+	}
 	for i := range header.Elements {
 		e := &header.Elements[i]
 		list := listFor(&k, e.Tag)
-		if list == nil || e.Container() || e.Flags != 0 && e.Flags != Implicit || e.End-e.Value > 1<<10 || stays(e) {
+		if list == nil || e.Container() || e.Flags != 0 && e.Flags != Implicit || e.End-e.Value > 1<<10 || w.stays(e) {
 			continue
 		}
 		raw := header.Bytes(e)

@@ -94,8 +94,8 @@ func newRewriter(p imaging.Pseudonyms, rules *ruleset, s *Splitter, header *Segm
 	}
 	w.syntaxUID, w.coding, w.known = contentSyntax(syntax)
 	w.own = ownUIDs(header)
-	w.subject = subject.New(known(header, w.scope.charset, w.stays))
-	w.residue = newResidue(header, w.scope.charset, w.options&profile.RetainUIDs != 0)
+	w.subject = subject.New(w.people())
+	w.residue = newResidue(w.subject, w.scope.charset)
 	w.pending = w.truth()
 	return w
 }

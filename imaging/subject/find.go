@@ -258,11 +258,11 @@ func (f *finder) dates() {
 func (f *finder) literals() {
 	for _, l := range f.s.literals {
 		for at := 0; ; {
-			i := strings.Index(f.text[at:], l.text)
+			i := strings.Index(f.text[at:], l)
 			if i < 0 {
 				break
 			}
-			from, end := at+i, at+i+len(l.text)
+			from, end := at+i, at+i+len(l)
 			if !digital(f.text, from-1) && (!digital(f.text, end) || f.text[end] == '.' && !digital(f.text, end+1)) {
 				f.found = append(f.found, Match{Start: from, End: end, Kind: ID})
 			}

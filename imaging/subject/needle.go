@@ -119,6 +119,11 @@ func (s *Subject) needles(sets []Encoder) []needle {
 	for _, id := range s.known.IDs {
 		h.id(id)
 	}
+	for _, uid := range s.known.UIDs {
+		if len(uid) >= longID {
+			h.add(uid, ID, numbers)
+		}
+	}
 	for _, day := range s.days {
 		for _, layout := range []string{"20060102", "2006-01-02", "2006.01.02", "2006/01/02", "2006_01_02", "02012006", "02.01.2006", "02/01/2006", "02-01-2006", "01/02/2006", "02-Jan-2006", "2 January 2006", "January 2, 2006", "2006年1月2日", "2006年01月02日"} {
 			h.add(day.Format(layout), Date, numbers)

@@ -26,6 +26,9 @@ import (
 type Known struct {
 	Names, IDs, Dates, Phones, Addresses, Emails []string
 
+	// UIDs are those of the document itself, which it shares with no other patient.
+	UIDs []string
+
 	// Others are physicians, operators, relatives and institutions. They are found in
 	// text, but withhold nothing: see Scanner.
 	Others []string
@@ -60,12 +63,9 @@ type Match struct {
 type Subject struct {
 	known    Known
 	days     []time.Time
-	literals []literal
+	literals []string // identifiers whose punctuation matters
 	trie     func() *trie
 }
-
-// literal is an identifier whose punctuation matters: a UID.
-type literal struct{ text string }
 
 const (
 	maxValues = 256     // of one kind
@@ -77,18 +77,14 @@ const (
 func New(k Known) *Subject {
 	s := &Subject{known: Known{
 		Names: values(k.Names), IDs: values(k.IDs), Dates: values(k.Dates), Phones: values(k.Phones),
-		Addresses: values(k.Addresses), Emails: values(k.Emails), Others: values(k.Others),
+		Addresses: values(k.Addresses), Emails: values(k.Emails), UIDs: values(k.UIDs), Others: values(k.Others),
 	}}
 	for _, d := range s.known.Dates {
 		if day, err := time.Parse("20060102", strings.NewReplacer(".", "", "-", "").Replace(d)); err == nil {
 			s.days = append(s.days, day)
 		}
 	}
-	for _, id := range s.known.IDs {
-		if uidLike(id) {
-			s.literals = append(s.literals, literal{id})
-		}
-	}
+	s.literals = slices.DeleteFunc(slices.Concat(s.known.IDs, s.known.UIDs), func(id string) bool { return !uidLike(id) })
 	s.trie = sync.OnceValue(s.compile)
 	return s
 }
