@@ -54,7 +54,7 @@ func (in *incoming) planPixels(rules PixelRules, release *imaging.Release) (*mas
 	found := signsOf(h, s, in.identity.SOPClass)
 	rule, reasons := rules.decide(found)
 	p.reasons = reasons
-	p.picture = found["pixels"] == "yes"
+	p.picture = found["pixels"][0] == "yes"
 	regions, hasRegions := regionsOf(h, s.order(), p.shape.Rows, p.shape.Columns)
 	if hasRegions {
 		p.suggest = outside(regions, p.shape.Rows, p.shape.Columns)

@@ -79,8 +79,9 @@ type condition struct {
 	patterns []string // lower case
 }
 
-// signs are the facts about a picture that conditions ask for, by key.
-type signs map[string]string
+// signs are the facts about a picture that conditions ask for, by key, in small
+// letters. Of an Image Type there are all values together and each of them.
+type signs map[string][]string
 
 var signKeys = []string{"class", "syntax", "modality", "manufacturer", "model", "photometric", "burned-in", "conversion",
 	"image-type", "rows", "columns", "bits", "regions", "pixels"}
@@ -112,7 +113,8 @@ func (r PixelRules) decide(s signs) (pixelRule, []string) {
 }
 
 func (r *pixelRule) fits(s signs) bool {
-	for _, c := range r.conditions {
+	for i := range r.conditions {
+		c := &r.conditions[i]
 		if c.fits(s[c.key]) == c.not {
 			return false
 		}
@@ -120,20 +122,15 @@ func (r *pixelRule) fits(s signs) bool {
 	return true
 }
 
-func (c *condition) fits(value string) bool {
-	value = strings.ToLower(value)
-	values := []string{value}
-	if c.key == "image-type" && strings.Contains(value, `\`) {
-		values = append(values, strings.Split(value, `\`)...)
-	}
-	if value == "" {
-		values[0] = "absent"
-	}
-	for _, v := range values {
-		for _, p := range c.patterns {
-			if glob(p, strings.TrimSpace(v)) {
+func (c *condition) fits(values []string) bool {
+	for _, p := range c.patterns {
+		for _, v := range values {
+			if glob(p, v) {
 				return true
 			}
+		}
+		if len(values) == 0 && glob(p, "absent") {
+			return true
 		}
 	}
 	return false
@@ -292,18 +289,30 @@ func parseCondition(word string) (c condition, err error) {
 
 // signsOf collects what rules ask for from the header of the original.
 func signsOf(header *Segment, syntax Syntax, class string) signs {
-	s := signs{"class": class, "syntax": syntax.UID, "regions": "no", "pixels": "no"}
+	s := make(signs, len(signKeys))
+	set := func(key, value string) {
+		if value = strings.ToLower(trimmed(value)); value != "" {
+			s[key] = []string{value}
+		}
+	}
 	text := func(key string, t Tag) {
 		if e := header.Find(t); e != nil && !e.Container() {
-			s[key] = trimmed(string(header.Bytes(e)))
+			set(key, string(header.Bytes(e)))
 		}
 	}
 	number := func(key string, t Tag) {
 		if e := header.Find(t); e != nil && len(header.Bytes(e)) >= 2 && !e.Container() {
-			s[key] = strconv.Itoa(int(syntax.order().Uint16(header.Bytes(e))))
+			set(key, strconv.Itoa(int(syntax.order().Uint16(header.Bytes(e)))))
 		}
 	}
+	set("class", class)
+	set("syntax", syntax.UID)
 	text("image-type", 0x0008_0008)
+	if whole := s["image-type"]; whole != nil && strings.Contains(whole[0], `\`) {
+		for value := range strings.SplitSeq(whole[0], `\`) {
+			s["image-type"] = append(s["image-type"], trimmed(value))
+		}
+	}
 	text("modality", 0x0008_0060)
 	text("conversion", 0x0008_0064)
 	text("manufacturer", 0x0008_0070)
@@ -313,11 +322,13 @@ func signsOf(header *Segment, syntax Syntax, class string) signs {
 	number("rows", 0x0028_0010)
 	number("columns", 0x0028_0011)
 	number("bits", 0x0028_0101)
+	set("regions", "no")
 	if header.Find(0x0018_6011) != nil {
-		s["regions"] = "yes"
+		set("regions", "yes")
 	}
+	set("pixels", "no")
 	if n := len(header.Elements); header.Bulk && pixels(header.Elements[n-1].Tag) {
-		s["pixels"] = "yes"
+		set("pixels", "yes")
 	}
 	return s
 }
