@@ -111,12 +111,9 @@ func (w *rewriter) cleanValue(text string) string {
 // cleaner knows the patient. Few documents need it.
 func (w *rewriter) cleaner() *descriptor.Cleaner {
 	if w.words == nil {
-		days := descriptor.NoDates
-		switch {
-		case w.options&profile.RetainModifiedDates != 0:
+		days := descriptor.NoDates // Retain Full Dates speaks of attributes
+		if w.options&profile.RetainModifiedDates != 0 {
 			days = w.p.ShiftDays
-		case w.options&profile.RetainFullDates != 0:
-			days = 0
 		}
 		w.words = descriptor.New(w.subject, w.p.Patient, days)
 	}
