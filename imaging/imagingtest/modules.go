@@ -326,7 +326,9 @@ func (s *scope) hidden() {
 	case 3:
 		s.add(0x00200062, "CS", p.BirthDate, "r", p.BirthDate)
 	case 4: // a UID among words
-		s.add(0x00281055, "LO", "as in "+p.UID(3, 1, 1, s.number), "r", p.UID(3, 1, 1, s.number))
+		if !s.choice.has("retain_uids") {
+			s.add(0x00281055, "LO", "as in "+p.UID(3, 1, 1, s.number), "r", p.UID(3, 1, 1, s.number))
+		}
 	case 5: // where a private value is known to be safe
 		s.add(0x00190010, "LO", "GEMS_ACQU_01", "-")
 		s.add(0x0019109E, "LO", "FSE "+p.mrn, "r", p.mrn)

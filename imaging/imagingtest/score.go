@@ -216,7 +216,7 @@ func (m *marker) wrong(row Row) string {
 			return "empty"
 		}
 	case TextRetained:
-		if row.Word && !strings.Contains(strings.ToLower(got), strings.ToLower(string(row.Want))) || !row.Word && got != plain(row.Want) {
+		if row.Word && !strings.Contains(condensed(got), condensed(string(row.Want))) || !row.Word && got != plain(row.Want) {
 			return fmt.Sprintf("%q; want %q", short(got), short(string(row.Want)))
 		}
 	case TextRemoved:
@@ -249,6 +249,9 @@ func (m *marker) wrong(row Row) string {
 	}
 	return ""
 }
+
+// condensed is a text without case and spaces.
+func condensed(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
 
 func consistent(seen map[string]string, from, to string) string {
 	if before, ok := seen[from]; ok && before != to {
