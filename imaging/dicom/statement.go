@@ -87,5 +87,8 @@ func Score() []byte {
 	return data
 }
 
+// pixels.rules and score.json; the pattern lets the latter be absent, as it is between
+// a change of the rules and the next scoring.
+//
 //go:embed [ps]*.[rj]*
 var tables embed.FS
