@@ -209,6 +209,18 @@ func (zeros) Read(p []byte) (int, error) {
 // the end: what was written before must not be trusted until Restore returns nil.
 // Errors of w and content are returned as they are, wrapped.
 func Restore(w io.Writer, content, script io.Reader) error {
+	hash := sha256.New()
+	_, sum, err := Replay(io.MultiWriter(w, hash), content, script)
+	if err == nil && sum != [sha256.Size]byte(hash.Sum(nil)) {
+		err = ErrNotRestored
+	}
+	return err
+}
+
+// Replay is Restore for a caller who has the original to compare with: what was written
+// has the size that the script tells, but is not hashed. It returns size and SHA-256
+// that the script tells.
+func Replay(w io.Writer, content, script io.Reader) (size int64, sum [sha256.Size]byte, err error) {
 	z := decoders.Get().(*zstd.Decoder)
 	defer func() {
 		if z.Reset(nil) == nil {
@@ -216,11 +228,10 @@ func Restore(w io.Writer, content, script io.Reader) error {
 		}
 	}()
 	if err := z.Reset(script); err != nil {
-		return fmt.Errorf("%w: script: %w", ErrNotRestored, err)
+		return 0, sum, fmt.Errorf("%w: script: %w", ErrNotRestored, err)
 	}
 	r := restorer{script: bufio.NewReaderSize(z, 4<<10), buffer: make([]byte, 32<<10)}
-	hash := sha256.New()
-	original := counter{w: io.MultiWriter(w, hash)}
+	original := counter{w: w}
 	var dropped int64
 	for {
 		op, n, err := r.next()
@@ -235,12 +246,15 @@ func Restore(w io.Writer, content, script io.Reader) error {
 		case op == opPut:
 			err = r.move(&original, r.script, n)
 		case op == opEnd:
-			return r.end(n, original.n, hash.Sum(nil))
+			if sum, err = r.end(); err == nil && n != original.n {
+				err = ErrNotRestored
+			}
+			return n, sum, err
 		default:
 			err = errors.New("unknown operation")
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrNotRestored, err)
+			return 0, sum, fmt.Errorf("%w: %w", ErrNotRestored, err)
 		}
 	}
 }
@@ -273,18 +287,15 @@ func (r *restorer) move(w io.Writer, from io.Reader, n int64) error {
 	return err
 }
 
-func (r *restorer) end(wantSize, size int64, sum []byte) error {
-	var want [sha256.Size]byte
-	if _, err := io.ReadFull(r.script, want[:]); err != nil {
-		return fmt.Errorf("%w: script: %w", ErrNotRestored, unexpected(err))
+// end reads the sum, behind which nothing may come.
+func (r *restorer) end() (sum [sha256.Size]byte, err error) {
+	if _, err := io.ReadFull(r.script, sum[:]); err != nil {
+		return sum, fmt.Errorf("%w: script: %w", ErrNotRestored, unexpected(err))
 	}
 	if _, err := r.script.ReadByte(); err != io.EOF {
-		return fmt.Errorf("%w: script goes on after its end", ErrNotRestored)
+		return sum, fmt.Errorf("%w: script goes on after its end", ErrNotRestored)
 	}
-	if size != wantSize || !bytes.Equal(sum, want[:]) {
-		return ErrNotRestored
-	}
-	return nil
+	return sum, nil
 }
 
 // unexpected turns a plain end into an early one.

@@ -48,7 +48,7 @@ func (in *incoming) receipt() Receipt {
 // receive reads a document's header and names its patient. The hash of the original
 // is taken here, of the raw input, not of what a parser makes of it.
 func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
-	in := &incoming{kind: up.Kind, category: up.Category, labelled: up.Category != "", title: up.Title, tap: &tap{r: up.Body, sum: sha256.New()}}
+	in := &incoming{kind: up.Kind, category: up.Category, labelled: up.Category != "", title: up.Title, tap: newTap(up.Body)}
 	in.body = bufio.NewReaderSize(in.tap, 64<<10)
 	if err := up.check(); err != nil {
 		return in, err
@@ -164,17 +164,21 @@ func (v *Vault) sameLabels(ctx context.Context, in *incoming, known catalog.Docu
 var categories = map[string]bool{"imaging": true, "report": true, "history": true, "diagnosis": true,
 	"result": true, "treatment-plan": true, "prescription": true, "allergy": true, "other": true}
 
-// tap counts and hashes what passes.
+// tap counts and hashes what passes, and notes what it takes to know it again.
 type tap struct {
-	r   io.Reader
-	n   int64
-	sum hash.Hash
+	r     io.Reader
+	n     int64
+	sum   hash.Hash
+	proof *proof
 }
+
+func newTap(r io.Reader) *tap { return &tap{r: r, sum: sha256.New(), proof: newProof()} }
 
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
 	t.n += int64(n)
 	t.sum.Write(p[:n])
+	t.proof.note(p[:n])
 	return n, err
 }
 

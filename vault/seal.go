@@ -29,6 +29,7 @@ type sealed struct {
 	whoAt    int64 // where who begins
 	footerAt int64
 	keys     patientKeys
+	came     *tap // what it must give back; nil for a record
 }
 
 func (s *sealed) key() string { return s.id.Key(s.class) }
@@ -67,7 +68,7 @@ type facts struct {
 // seal takes the identity out of a document and seals both halves in one pass.
 // Nothing but ciphertext reaches the spool.
 func (v *Vault) seal(in *incoming, k patientKeys) (*sealed, error) {
-	s := &sealed{id: record.NewObjectID(), class: "objects", spool: v.spools.open(), keys: k}
+	s := &sealed{id: record.NewObjectID(), class: "objects", spool: v.spools.open(), keys: k, came: in.tap}
 	if err := v.sealInto(s, in); err != nil {
 		return nil, errors.Join(err, s.spool.Close())
 	}
@@ -173,8 +174,8 @@ func sealJSON(s *envelope.Sealer, name string, value any) error {
 	return w.Close()
 }
 
-// proveRestorable opens the sealed spool and restores the original from it. Restore
-// fails unless size and SHA-256 are those of the raw input.
+// proveRestorable opens the sealed spool and restores the original from it: every byte
+// must be the one that came in, and the script must say size and SHA-256 of what came.
 func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) error {
 	body := s.spool.body()
 	footer, err := envelope.ReadFooter(ctx, spooled{body}.fetch, body.Size)
@@ -184,7 +185,18 @@ func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) e
 	object := &object{footer: footer, header: s.header, log: v.cfg.Log,
 		keys: envelope.Keys{Content: k.Content, Identity: k.Identity},
 		from: func() source { return spooled{body} }}
-	if err := restoreTo(ctx, io.Discard, object); err != nil {
+	restored := s.came.proof.second()
+	err = replay(ctx, object, func(content, script io.Reader) error {
+		size, sum, err := imaging.Replay(restored, content, script)
+		if err != nil {
+			return err
+		}
+		if wantSize, want := s.came.original(); size != wantSize || sum != want {
+			return errDiffers
+		}
+		return restored.end()
+	})
+	if err != nil {
 		return fmt.Errorf("restore check: %w", err)
 	}
 	return nil

@@ -3,7 +3,6 @@ package vault
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -127,7 +126,7 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 		in.withhold = s.old.Held // a person has said so, and no rule says otherwise
 	}
 	original := restore(ctx, o)
-	in.tap = &tap{r: original, sum: sha256.New()}
+	in.tap = newTap(original)
 	in.body = bufio.NewReaderSize(in.tap, 64<<10)
 	if in.Incoming, err = in.scrubber.Begin(in.body); err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s again: %w", s.old.ID, uploadError(err)), original.Close())

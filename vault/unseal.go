@@ -262,6 +262,11 @@ func restore(ctx context.Context, o *object) io.ReadCloser {
 }
 
 func restoreTo(ctx context.Context, w io.Writer, o *object) error {
+	return replay(ctx, o, func(content, script io.Reader) error { return imaging.Restore(w, content, script) })
+}
+
+// replay runs with the content and the script of a sealed document.
+func replay(ctx context.Context, o *object, run func(content, script io.Reader) error) error {
 	script, err := o.Part(ctx, envelope.Identity)
 	if err != nil {
 		return tampered(err)
@@ -269,7 +274,7 @@ func restoreTo(ctx context.Context, w io.Writer, o *object) error {
 	defer script.Close()
 	content := &lazyPart{ctx: ctx, object: o, name: envelope.Content}
 	defer content.Close()
-	return tampered(imaging.Restore(w, content, script))
+	return tampered(run(content, script))
 }
 
 type restoring struct {
