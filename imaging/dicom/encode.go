@@ -30,16 +30,6 @@ func (c Charset) Encode(text string) []byte {
 	return []byte(bare(text))
 }
 
-// encoder is Encode for a search: nil where the set has not all of a text.
-func (c Charset) encoder() func(string) []byte {
-	return func(text string) []byte {
-		if b := c.Encode(text); c.Text(b) == text && !c.switches {
-			return b
-		}
-		return nil
-	}
-}
-
 func ascii(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {

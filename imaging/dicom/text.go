@@ -167,7 +167,7 @@ func (w *rewriter) without(vr VR, text string, matches []subject.Match) string {
 // hides reports whether the patient stands in a value of numbers or bytes.
 func (w *rewriter) hides(value []byte) bool {
 	if w.probe == nil {
-		w.probe = w.subject.Scanner(w.scope.charset.encoder())
+		w.probe = w.subject.Scanner(w.scope.charset.encoders()...)
 	}
 	w.probe.Write(value)
 	if len(w.probe.Found()) == 0 {
