@@ -13,25 +13,33 @@ type person struct {
 	family, given, middle []string
 	// script is ideograph for names in characters, letter for all others.
 	script class
+	read   bool // from Chinese characters, in one of their readings
 }
 
 // people reads the component groups of a DICOM person name, or a name as people
-// write it: "Zhang, Wei", "Wei Zhang", "张伟". What cannot be told apart is read in
-// every way.
+// write it: "Zhang, Wei", "Wei Zhang", "张伟". What cannot be told apart is given in
+// every way it may be read and spelled.
 func people(name string) []person {
-	const mostGroups = 8
-	var all []person
-	for _, name := range []string{name, written.Replace(name)} {
-		groups := strings.FieldsFunc(name, func(r rune) bool { return r == '=' || r == '\\' })
-		for _, group := range groups[:min(len(groups), mostGroups)] {
-			for _, parts := range components(group) {
-				if p, ok := newPerson(parts); ok {
-					all = append(all, p)
-				}
+	all := readNames(nil, name)
+	if w := written.Replace(name); w != name {
+		all = readNames(all, w)
+	}
+	return all
+}
+
+func readNames(all []person, name string) []person {
+	const most = 8
+	groups := strings.FieldsFunc(name, func(r rune) bool { return r == '=' || r == '\\' })
+	for _, group := range groups[:min(len(groups), most)] {
+		for _, parts := range components(group) {
+			p, ok := newPerson(parts)
+			switch {
+			case !ok:
+			case p.script == ideograph:
+				all = append(append(all, p), romanised(p)...)
+			default:
+				all = append(all, respelled(p)...)
 			}
-		}
-		if written.Replace(name) == name {
-			break
 		}
 	}
 	return all
@@ -155,22 +163,19 @@ func camel(units []unit, i int) bool {
 	return units[i].upper && units[i-1].class == letter && !units[i-1].upper && units[i].start != units[i-1].start
 }
 
-// namePatterns adds every way a name is written.
-func (t *trie) namePatterns(name string, kind Kind) {
-	groups := people(name)
-	for _, p := range groups {
-		if p.script == ideograph {
+// namePatterns adds every way names are written.
+func (t *trie) namePatterns(people []person, kind Kind) {
+	for _, p := range people {
+		switch {
+		case p.script == ideograph:
 			t.characterName(p, kind)
-			for _, latin := range romanised(p) {
-				t.fullName(latin, kind)
-				t.wordIfLong(strings.Join(latin.given, ""), latin.given, kind)
-			}
-			continue
-		}
-		for _, q := range respelled(p) {
-			t.fullName(q, kind)
-			t.initials(q, kind)
-			t.singleNames(q, kind)
+		case p.read:
+			t.fullName(p, kind)
+			t.wordIfLong(strings.Join(p.given, ""), p.given, kind)
+		default:
+			t.fullName(p, kind)
+			t.initials(p, kind)
+			t.singleNames(p, kind)
 		}
 	}
 }
@@ -179,7 +184,7 @@ func (t *trie) namePatterns(name string, kind Kind) {
 // name of two characters or more.
 func (t *trie) characterName(p person, kind Kind) {
 	add := func(rule rule, strong bool, parts ...[]string) {
-		t.add(jointed(parts...), pattern{kind, rule, strong && kind != Other})
+		t.add(pattern{kind, rule, strong && kind != Other}, parts...)
 	}
 	full := slices.Concat(p.family, p.given, p.middle)
 	if len(full) >= 2 {
@@ -207,14 +212,15 @@ func (t *trie) characterName(p person, kind Kind) {
 // fullName adds family and given name in both orders, together and apart.
 func (t *trie) fullName(p person, kind Kind) {
 	add := func(parts ...[]string) {
-		if text := jointed(parts...); utf8.RuneCountInString(strings.ReplaceAll(text, string(joint), "")) >= 3 {
-			t.add(text, pattern{kind, word, kind != Other})
-		}
+		t.add(pattern{kind, word, kind != Other}, parts...)
 	}
 	if len(p.given) == 0 {
 		if len(p.family) > 1 {
 			add(p.family)
 		}
+		return
+	}
+	if lettersOf(p.family)+lettersOf(p.given) < 3 {
 		return
 	}
 	add(p.family, p.given)
@@ -241,21 +247,22 @@ func (t *trie) fullName(p person, kind Kind) {
 
 // initials adds the family name with initials: "W. Zhang", "Zhang XD".
 func (t *trie) initials(p person, kind Kind) {
-	if len(p.given) == 0 || len(strings.Join(p.family, "")) < 2 {
+	family := lettersOf(p.family)
+	if len(p.given) == 0 || family < 2 {
 		return
 	}
-	add := func(rule rule, parts ...[]string) {
-		t.add(jointed(parts...), pattern{kind, rule, rule == word && kind != Other && len(strings.Join(p.family, "")) >= 4})
-	}
 	rule := word
-	if len(strings.Join(p.family, "")) < 4 {
+	if family < 4 {
 		rule = context
+	}
+	add := func(parts ...[]string) {
+		t.add(pattern{kind, rule, rule == word && kind != Other}, parts...)
 	}
 	first := firstLetters(p.given)
 	all := firstLetters(slices.Concat(p.given, p.middle))
 	for _, in := range [][]string{first[:1], first, all} {
-		add(rule, p.family, in)
-		add(rule, in, p.family)
+		add(p.family, in)
+		add(in, p.family)
 	}
 }
 
@@ -289,9 +296,9 @@ func (t *trie) wordIfLong(joined string, part []string, kind Kind) {
 	const long = 4
 	switch {
 	case kind == Other && len(joined) > 1:
-		t.add(jointed(part), pattern{kind, titled, false})
+		t.add(pattern{kind, titled, false}, part)
 	case kind != Other && utf8.RuneCountInString(joined) >= long:
-		t.add(jointed(part), pattern{kind, word, true})
+		t.add(pattern{kind, word, true}, part)
 	}
 }
 
@@ -301,7 +308,7 @@ func (t *trie) short(joined string, kind Kind) bool {
 	if n := utf8.RuneCountInString(joined); n >= 4 || kind == Other {
 		return false
 	} else if n >= 2 {
-		t.add(joined, pattern{kind, context, false})
+		t.addText(joined, pattern{kind, context, false})
 	}
 	return true
 }
@@ -325,6 +332,9 @@ func particle(word string) bool {
 // as they would be; names in Chinese syllables are parted into them.
 func respelled(p person) []person {
 	p.family, p.given = inSyllables(p.family), inSyllables(p.given)
+	if !strings.ContainsAny(strings.Join(p.family, "")+strings.Join(p.given, ""), "ea") {
+		return []person{p}
+	}
 	q := person{family: unwritten(p.family), given: unwritten(p.given), middle: unwritten(p.middle), script: p.script}
 	if slices.Equal(q.family, p.family) && slices.Equal(q.given, p.given) {
 		return []person{p}
@@ -371,7 +381,7 @@ func romanised(p person) []person {
 	for _, f := range family {
 		for _, g := range given {
 			if len(all) < most {
-				all = append(all, person{family: f, given: g, script: letter})
+				all = append(all, person{family: f, given: g, script: letter, read: true})
 			}
 		}
 	}
@@ -417,7 +427,10 @@ func firstLetters(pieces []string) (all []string) {
 	return all
 }
 
-// jointed writes parts as the text of a pattern.
-func jointed(parts ...[]string) string {
-	return strings.Join(slices.Concat(parts...), string(joint))
+// lettersOf counts the letters of pieces, in bytes.
+func lettersOf(pieces []string) (n int) {
+	for _, p := range pieces {
+		n += len(p)
+	}
+	return n
 }

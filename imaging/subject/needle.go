@@ -1,6 +1,7 @@
 package subject
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
 	"unicode"
@@ -105,16 +106,27 @@ func alphanumeric(c byte) bool { return isLetter(c) || isDigit(c) }
 type haystack struct {
 	sets    []Encoder
 	needles []needle
-	seen    map[string]bool
+	seed    maphash.Seed
+	seen    map[uint64]bool // by hash
+	bytes   []byte          // of the needles
+	scratch []byte
 }
 
 const maxNeedles = 4096
 
 // needles gives what a Scanner looks for.
 func (s *Subject) needles(sets []Encoder) []needle {
-	h := &haystack{sets: append([]Encoder{gb18030}, sets...), seen: map[string]bool{}}
-	for _, n := range s.known.Names {
-		h.name(n)
+	h := &haystack{sets: append([]Encoder{gb18030()}, sets...), needles: make([]needle, 0, 128), bytes: make([]byte, 0, 4<<10), seed: maphash.MakeSeed(), seen: make(map[uint64]bool, 256)}
+	for _, name := range s.known.Names {
+		h.written(name)
+	}
+	for _, p := range s.people() {
+		switch {
+		case p.read:
+			h.pinyin(p)
+		case p.script == letter:
+			h.latin(p, Name)
+		}
 	}
 	for _, id := range s.known.IDs {
 		h.id(id)
@@ -144,32 +156,47 @@ func (s *Subject) needles(sets []Encoder) []needle {
 	return h.needles
 }
 
-func gb18030(text string) []byte {
-	b, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(text))
-	if err != nil {
-		return nil
+func gb18030() Encoder {
+	encoder := simplifiedchinese.GB18030.NewEncoder()
+	var b []byte
+	return func(text string) []byte {
+		encoder.Reset()
+		b = slices.Grow(b[:0], 4*len(text))[:4*len(text)] // of one byte at most four
+		n, _, err := encoder.Transform(b, []byte(text), true)
+		if err != nil {
+			return nil
+		}
+		return b[:n]
 	}
-	return b
 }
 
 // add adds a text in every set.
 func (h *haystack) add(text string, k Kind, b border) {
 	if ascii(text) {
-		h.put([]byte(text), k, b, false)
-		h.put(wideASCII(text), k, b, true)
+		h.putText(text, k, b)
+		h.scratch = wideASCII(h.scratch[:0], text)
+		h.put(h.scratch, k, b, true)
 		return
 	}
 	if b == wordChars {
 		b = nothing // letters beyond ASCII are many bytes: by chance they do not turn up
 	}
-	h.put([]byte(text), k, b, false)
-	h.put(wide(text, 0), k, nothing, true)
-	h.put(wide(text, 1), k, nothing, true)
+	h.putText(text, k, b)
+	for big := range 2 {
+		h.scratch = wide(h.scratch[:0], text, big)
+		h.put(h.scratch, k, nothing, true)
+	}
 	for _, set := range h.sets {
 		h.put(set(text), k, b, false)
 	}
 }
 
+func (h *haystack) putText(text string, k Kind, b border) {
+	h.scratch = append(h.scratch[:0], text...)
+	h.put(h.scratch, k, b, false)
+}
+
+// put adds a copy of text in small letters.
 func (h *haystack) put(text []byte, k Kind, b border, wide bool) {
 	if len(text) < shortestNeedle || len(h.needles) >= maxNeedles {
 		return
@@ -177,11 +204,14 @@ func (h *haystack) put(text []byte, k Kind, b border, wide bool) {
 	for i, c := range text {
 		text[i] = lowered[c]
 	}
-	if h.seen[string(text)] {
+	sum := maphash.Bytes(h.seed, text)
+	if h.seen[sum] {
 		return
 	}
-	h.seen[string(text)] = true
-	h.needles = append(h.needles, needle{text, k, b, wide})
+	h.seen[sum] = true
+	from := len(h.bytes)
+	h.bytes = append(h.bytes, text...)
+	h.needles = append(h.needles, needle{h.bytes[from:len(h.bytes):len(h.bytes)], k, b, wide})
 }
 
 func ascii(s string) bool {
@@ -193,21 +223,30 @@ func ascii(s string) bool {
 	return true
 }
 
-// wideASCII is a text in UTF-16 from its first character to its last, which is the
-// same in both byte orders.
-func wideASCII(text string) []byte {
-	b := make([]byte, 0, 2*len(text))
+// wideASCII appends a text in UTF-16 from its first character to its last, which is
+// the same in both byte orders.
+func wideASCII(b []byte, text string) []byte {
 	for i := range len(text) {
-		b = append(b, text[i], 0)
+		if i > 0 {
+			b = append(b, 0)
+		}
+		b = append(b, text[i])
 	}
-	return b[:max(0, len(b)-1)]
+	return b
 }
 
-func wide(text string, big int) []byte {
-	var b []byte
-	for _, u := range utf16.Encode([]rune(text)) {
-		pair := [2]byte{byte(u), byte(u >> 8)}
-		b = append(b, pair[big], pair[1-big])
+// wide appends a text in UTF-16; big is 1 for big endian.
+func wide(b []byte, text string, big int) []byte {
+	for _, r := range text {
+		high, low := utf16.EncodeRune(r)
+		units := []uint16{uint16(high), uint16(low)}
+		if r < 0x10000 {
+			units = []uint16{uint16(r)}
+		}
+		for _, u := range units {
+			pair := [2]byte{byte(u), byte(u >> 8)}
+			b = append(b, pair[big], pair[1-big])
+		}
 	}
 	return b
 }
@@ -301,20 +340,7 @@ func (t *trie) texts() (all []string) {
 	return all
 }
 
-// name adds the parts of a name as words, and family and given name together.
-func (h *haystack) name(name string) {
-	h.written(name)
-	for _, p := range people(name) {
-		if p.script == ideograph {
-			h.pinyin(p)
-			continue
-		}
-		for _, q := range respelled(p) {
-			h.latin(q, Name)
-		}
-	}
-}
-
+// latin adds the parts of a name as words, and family and given name together.
 func (h *haystack) latin(p person, k Kind) {
 	family, given := strings.Join(p.family, ""), strings.Join(p.given, "")
 	if k == Name {
@@ -343,18 +369,16 @@ func (h *haystack) latin(p person, k Kind) {
 // pinyin adds a Chinese name in Latin letters: whole, and the given name of two
 // syllables.
 func (h *haystack) pinyin(p person) {
-	for _, q := range romanised(p) {
-		family, given := strings.Join(q.family, ""), strings.Join(q.given, "")
-		if len(family)+len(given) < longID {
-			continue
-		}
-		for _, between := range []string{"", " ", "^"} {
-			h.add(family+between+given, Name, wordChars)
-			h.add(given+between+family, Name, wordChars)
-		}
-		if len(q.given) > 1 && len(given) > longID {
-			h.add(given, Name, wordChars)
-		}
+	family, given := strings.Join(p.family, ""), strings.Join(p.given, "")
+	if len(family)+len(given) < longID {
+		return
+	}
+	for _, between := range []string{"", " ", "^"} {
+		h.add(family+between+given, Name, wordChars)
+		h.add(given+between+family, Name, wordChars)
+	}
+	if len(p.given) > 1 && len(given) > longID {
+		h.add(given, Name, wordChars)
 	}
 }
 
@@ -433,7 +457,7 @@ func (h *haystack) other(name string) {
 		return
 	}
 	for _, p := range people(name) {
-		if p.script == letter && !slices.ContainsFunc(slices.Concat(p.family, p.given), commonWord) && len(strings.Join(p.family, "")) > 1 && len(strings.Join(p.given, "")) > 1 {
+		if p.script == letter && !p.read && !slices.ContainsFunc(slices.Concat(p.family, p.given), commonWord) && len(strings.Join(p.family, "")) > 1 && len(strings.Join(p.given, "")) > 1 {
 			h.latin(p, Other)
 		}
 	}

@@ -14,18 +14,18 @@ func (t *trie) idPatterns(id string, kind Kind) {
 	case n < 2 || uidLike(id):
 		return
 	case n < 3:
-		t.add(full, pattern{kind, context, false})
+		t.addText(full, pattern{kind, context, false})
 		return
 	case n < long:
-		t.add(full, pattern{kind, exact, true})
+		t.addText(full, pattern{kind, exact, true})
 		return
 	}
-	t.add(full, pattern{kind, number, true})
+	t.addText(full, pattern{kind, number, true})
 	core := strings.TrimLeftFunc(full, func(r rune) bool { return r < '0' || r > '9' })
 	prefixed := core != full
 	core = strings.TrimLeft(core, "0")
 	if onlyDigits(core) && (len(core) >= longer || !prefixed && len(core) >= long) {
-		t.add(core, pattern{kind, number, true})
+		t.addText(core, pattern{kind, number, true})
 	}
 }
 
@@ -53,7 +53,7 @@ func (t *trie) phonePatterns(phone string) {
 	}
 	for _, f := range forms {
 		if len(f) >= shortest {
-			t.add(f, pattern{Phone, number, true})
+			t.addText(f, pattern{Phone, number, true})
 		}
 	}
 }
@@ -72,7 +72,7 @@ func digits(s string) string {
 func (t *trie) emailPatterns(email string) {
 	local, _, _ := strings.Cut(email, "@")
 	if l := letters(local); len(l) >= 5 && !commonWord(l) {
-		t.add(l, pattern{Email, exact, true})
+		t.addText(l, pattern{Email, exact, true})
 	}
 }
 
@@ -96,9 +96,9 @@ func (t *trie) addressPart(part string) {
 	if isIdeographic(text) {
 		rule = inside
 	}
-	t.add(jointed(words), pattern{Address, rule, true})
+	t.add(pattern{Address, rule, true}, words)
 	if len(words) > 1 && onlyDigits(words[0]) { // 12 High Street, Hauptstraße 12
-		t.add(jointed(words[1:], words[:1]), pattern{Address, rule, true})
+		t.add(pattern{Address, rule, true}, words[1:], words[:1])
 	}
 }
 
@@ -108,13 +108,13 @@ func (t *trie) otherPatterns(other string) {
 	if institution(other) {
 		words := pieces(strings.NewReplacer("^", " ", "=", " ").Replace(other))
 		if isIdeographic(strings.Join(words, "")) {
-			t.add(jointed(words), pattern{Other, inside, false})
+			t.add(pattern{Other, inside, false}, words)
 		} else if distinctive(words) {
-			t.add(jointed(words), pattern{Other, word, false})
+			t.add(pattern{Other, word, false}, words)
 		}
 		return
 	}
-	t.namePatterns(other, Other)
+	t.namePatterns(people(other), Other)
 }
 
 // institution tells an institution from a person.

@@ -63,7 +63,8 @@ type Match struct {
 type Subject struct {
 	known    Known
 	days     []time.Time
-	literals []string // identifiers whose punctuation matters
+	literals []string        // identifiers whose punctuation matters
+	people   func() []person // all readings of the names
 	trie     func() *trie
 }
 
@@ -85,6 +86,12 @@ func New(k Known) *Subject {
 		}
 	}
 	s.literals = slices.DeleteFunc(slices.Concat(s.known.IDs, s.known.UIDs), func(id string) bool { return !uidLike(id) })
+	s.people = sync.OnceValue(func() (all []person) {
+		for _, name := range s.known.Names {
+			all = append(all, people(name)...)
+		}
+		return all
+	})
 	s.trie = sync.OnceValue(s.compile)
 	return s
 }
@@ -104,9 +111,7 @@ func values(list []string) (all []string) {
 
 func (s *Subject) compile() *trie {
 	t := newTrie()
-	for _, n := range s.known.Names {
-		t.namePatterns(n, Name)
-	}
+	t.namePatterns(s.people(), Name)
 	for _, id := range s.known.IDs {
 		t.idPatterns(id, ID)
 	}

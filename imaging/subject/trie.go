@@ -20,9 +20,6 @@ const (
 	exact                   // where neither letter nor digit touches it
 )
 
-// joint stands in the text of a pattern where a text may part it.
-const joint = '|'
-
 const (
 	maxPattern  = 96   // characters of a pattern
 	maxPatterns = 1024 // of a subject: a document with more says nothing of a person
@@ -46,25 +43,26 @@ type node struct {
 
 func newTrie() *trie { return &trie{nodes: make([]node, 1, 512)} }
 
-// add adds a pattern. Of two with the same text the one that counts in more places
-// stays.
-func (t *trie) add(text string, p pattern) {
-	if len(t.patterns) >= maxPatterns || text == "" {
+// add adds a pattern of pieces that a text may write together or apart. Of two with
+// the same text the one that counts in more places stays.
+func (t *trie) add(p pattern, parts ...[]string) {
+	if len(t.patterns) >= maxPatterns {
 		return
 	}
 	at, length := int32(0), 0
-	for _, r := range text {
-		if r == joint {
-			if at != 0 {
+	for _, part := range parts {
+		for _, piece := range part {
+			if at != 0 && piece != "" {
 				t.nodes[at].joint = true
 			}
-			continue
+			for _, r := range piece {
+				if length++; length > maxPattern {
+					return
+				}
+				at = t.child(at, r)
+				t.nodes[at].loose = t.nodes[at].loose || p.rule == number || p.rule == exact
+			}
 		}
-		if length++; length > maxPattern {
-			return
-		}
-		at = t.child(at, r)
-		t.nodes[at].loose = t.nodes[at].loose || p.rule == number || p.rule == exact
 	}
 	if at == 0 {
 		return
@@ -79,6 +77,9 @@ func (t *trie) add(text string, p pattern) {
 		*old = p
 	}
 }
+
+// addText adds a pattern of one piece.
+func (t *trie) addText(text string, p pattern) { t.add(p, []string{text}) }
 
 func wider(p, than pattern) bool {
 	if (p.kind == Other) != (than.kind == Other) {
