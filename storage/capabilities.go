@@ -15,6 +15,7 @@ type Capabilities struct {
 	StoredSHA256        bool // the store tells that SHA-256 again: see OwnSum
 	Versioning          bool // an overwritten object stays as an older version
 	ObjectLock          bool // an object can be locked against deletion: see Locker
+	UploadsListed       bool // uploads in parts that were cut off are found, and aborted
 	ListAfter           bool // a listing can begin after a key (ListObjectsV2)
 	Ranges              bool // a part of an object can be read
 }
@@ -35,6 +36,7 @@ func (c Capabilities) String() string {
 		{"sha256 told", c.StoredSHA256, "no verification by checksum"},
 		{"versioning", c.Versioning, "damage is copied to quarantine"},
 		{"object lock", c.ObjectLock, "no locks"},
+		{"unfinished uploads found", c.UploadsListed, "a lifecycle rule must remove them"},
 		{"list after a key", c.ListAfter, "lists as version 1"},
 		{"range reads", c.Ranges, "refused"},
 	} {

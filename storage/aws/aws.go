@@ -49,6 +49,7 @@ type Config struct {
 	Versioning   bool   // for CreateBucket: keep versions
 	ObjectLock   bool   // for CreateBucket: allow locks, which includes versions
 
+	Limits    s3.Limits         // default: see there
 	TLS       *tls.Config       // default: the system's roots, or those AWS_CA_BUNDLE names
 	Transport http.RoundTripper // default: a transport of its own with TLS
 }
@@ -69,7 +70,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("aws: bucket %s: %w", cfg.Bucket, err)
 		}
 	}
-	b, err := s3.Open(ctx, d)
+	b, err := s3.Open(ctx, d, cfg.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("aws: bucket %s: %w", cfg.Bucket, err)
 	}
@@ -174,7 +175,7 @@ func (d *driver) create(ctx context.Context, cfg Config) error {
 
 // Put sends the plain checksum header and an unsigned payload, as package minio
 // does.
-func (d *driver) Put(ctx context.Context, key string, body storage.Body, c s3.Condition) error {
+func (d *driver) Put(ctx context.Context, key string, body storage.Body, c s3.Condition) (string, error) {
 	in := &sdk.PutObjectInput{
 		Bucket:         d.bucket,
 		Key:            aws.String(key),
@@ -184,14 +185,28 @@ func (d *driver) Put(ctx context.Context, key string, body storage.Body, c s3.Co
 		ChecksumSHA256: aws.String(s3.Base64(body.SHA256)),
 		Metadata:       map[string]string{s3.MetaSHA256: fmt.Sprintf("%x", body.SHA256)},
 	}
+	in.IfNoneMatch, in.IfMatch = conditions(c)
+	out, err := d.client.PutObject(ctx, in, unsigned)
+	if err != nil {
+		return "", translate(ctx, err)
+	}
+	return aws.ToString(out.VersionId), nil
+}
+
+// unsigned leaves the payload out of the signature: TLS and the checksum guard it.
+func unsigned(o *sdk.Options) {
+	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+}
+
+// conditions are the headers If-None-Match and If-Match; nil is none.
+func conditions(c s3.Condition) (none, match *string) {
 	if c.Absent {
-		in.IfNoneMatch = aws.String("*")
+		none = aws.String("*")
 	}
 	if c.ETag != "" {
-		in.IfMatch = aws.String(`"` + c.ETag + `"`)
+		match = aws.String(`"` + c.ETag + `"`)
 	}
-	_, err := d.client.PutObject(ctx, in, sdk.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware))
-	return translate(ctx, err)
+	return none, match
 }
 
 func (d *driver) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, int64, int64, error) {
@@ -214,20 +229,29 @@ func (d *driver) Get(ctx context.Context, key string, offset, length int64) (io.
 	return out.Body, start, *out.ContentLength, nil
 }
 
-func (d *driver) Head(ctx context.Context, key string) (s3.Object, error) {
-	out, err := d.client.HeadObject(ctx, &sdk.HeadObjectInput{Bucket: d.bucket, Key: aws.String(key), ChecksumMode: types.ChecksumModeEnabled})
+func (d *driver) Head(ctx context.Context, key, version string) (s3.Object, error) {
+	in := &sdk.HeadObjectInput{Bucket: d.bucket, Key: aws.String(key), ChecksumMode: types.ChecksumModeEnabled}
+	if version != "" {
+		in.VersionId = aws.String(version)
+	}
+	out, err := d.client.HeadObject(ctx, in)
 	if err != nil {
 		return s3.Object{}, translate(ctx, err)
 	}
-	return s3.Object{
+	o := s3.Object{
 		Size:    aws.ToInt64(out.ContentLength),
-		SHA256:  s3.ReadSum(aws.ToString(out.ChecksumSHA256), out.Metadata[s3.MetaSHA256]),
+		Sums:    s3.ReadSums(aws.ToString(out.ChecksumSHA256), string(out.ChecksumType), out.Metadata[s3.MetaSHA256]),
 		ETag:    s3.ETag(aws.ToString(out.ETag)),
 		Version: aws.ToString(out.VersionId),
-	}, nil
+	}
+	o.ReadLock(string(out.ObjectLockMode), aws.ToTime(out.ObjectLockRetainUntilDate), string(out.ObjectLockLegalHoldStatus))
+	return o, nil
 }
 
-func (d *driver) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
+func (d *driver) List(ctx context.Context, prefix, after string, first bool) iter.Seq2[storage.Info, error] {
+	if first {
+		return d.listFirst(ctx, prefix, after)
+	}
 	return func(yield func(storage.Info, error) bool) {
 		in := &sdk.ListObjectsV2Input{Bucket: d.bucket, Prefix: aws.String(prefix)}
 		if after != "" {
@@ -239,13 +263,37 @@ func (d *driver) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 				yield(storage.Info{}, translate(ctx, err))
 				return
 			}
-			for _, o := range page.Contents {
-				if !yield(storage.Info{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Version: s3.ETag(aws.ToString(o.ETag))}, nil) {
-					return
-				}
+			if !yieldAll(page.Contents, yield) {
+				return
 			}
 		}
 	}
+}
+
+// listFirst lists with the first version of the call, whose pages begin after a key.
+func (d *driver) listFirst(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
+	return func(yield func(storage.Info, error) bool) {
+		for {
+			page, err := d.client.ListObjects(ctx, &sdk.ListObjectsInput{Bucket: d.bucket, Prefix: aws.String(prefix), Marker: aws.String(after)})
+			if err != nil {
+				yield(storage.Info{}, translate(ctx, err))
+				return
+			}
+			if !yieldAll(page.Contents, yield) || !aws.ToBool(page.IsTruncated) || len(page.Contents) == 0 {
+				return
+			}
+			after = aws.ToString(page.Contents[len(page.Contents)-1].Key)
+		}
+	}
+}
+
+func yieldAll(page []types.Object, yield func(storage.Info, error) bool) bool {
+	for _, o := range page {
+		if !yield(storage.Info{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Version: s3.ETag(aws.ToString(o.ETag))}, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *driver) Versions(ctx context.Context, key string) ([]string, error) {
@@ -297,7 +345,25 @@ func (d *driver) Versioning(ctx context.Context) (string, error) {
 	return string(out.Status), nil
 }
 
-func (d *driver) Locked(ctx context.Context) (bool, error) {
+func (d *driver) Retain(ctx context.Context, key, version string, until time.Time, mode storage.LockMode) error {
+	retention := types.ObjectLockRetentionModeGovernance
+	if mode == storage.Compliance {
+		retention = types.ObjectLockRetentionModeCompliance
+	}
+	in := &sdk.PutObjectRetentionInput{
+		Bucket:            d.bucket,
+		Key:               aws.String(key),
+		Retention:         &types.ObjectLockRetention{Mode: retention, RetainUntilDate: aws.Time(until)},
+		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+	}
+	if version != "" {
+		in.VersionId = aws.String(version)
+	}
+	_, err := d.client.PutObjectRetention(ctx, in)
+	return translate(ctx, err)
+}
+
+func (d *driver) Locks(ctx context.Context) (bool, error) {
 	out, err := d.client.GetObjectLockConfiguration(ctx, &sdk.GetObjectLockConfigurationInput{Bucket: d.bucket})
 	if code(err) == "ObjectLockConfigurationNotFoundError" {
 		return false, nil

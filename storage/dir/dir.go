@@ -36,11 +36,10 @@ type Store struct {
 	repairs sync.Mutex
 }
 
-var _ storage.Store = (*Store)(nil)
-
-// ErrAway means that the directory is not there or is not marked as a bucket: a disk
-// that is not mounted, or one that was lost. It may come back.
-var ErrAway = errors.New("bucket directory is not there")
+var (
+	_ storage.Store  = (*Store)(nil)
+	_ storage.Prober = (*Store)(nil)
+)
 
 // Config says which directory.
 type Config struct {
@@ -52,8 +51,9 @@ type Config struct {
 }
 
 // New opens a bucket and removes what a crash more than a day ago left half-written.
-// Without Create it opens one that is away all the same: every call fails with
-// ErrAway until it is back.
+// Without Create it opens one that is away all the same, which is a directory that is
+// not there or is not marked as a bucket: a disk that is not mounted, or one that was
+// lost. Every call fails with storage.ErrAway until it is back.
 func New(c Config) (*Store, error) {
 	root, err := filepath.Abs(c.Root)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) create() error {
 // present is nil when the bucket is there.
 func (s *Store) present() error {
 	if _, err := os.Lstat(s.mark()); err != nil {
-		return fmt.Errorf("%w: %v", ErrAway, err) // hides fs.ErrNotExist, which is said of objects
+		return fmt.Errorf("%w: bucket directory: %v", storage.ErrAway, err) // hides fs.ErrNotExist, which is said of objects
 	}
 	return nil
 }
@@ -207,12 +207,12 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		}
 		if storage.IsQuarantineOf(key, name.Key) {
 			if err := s.remove(name.Key); err != nil {
-				return fmt.Errorf("delete %s: quarantine: %w", key, err)
+				return fmt.Errorf("delete %s: quarantine: %w", key, translate(err))
 			}
 		}
 	}
 	if err := s.remove(key); err != nil {
-		return fmt.Errorf("delete %s: %w", key, err)
+		return fmt.Errorf("delete %s: %w", key, translate(err))
 	}
 	return nil
 }
@@ -251,10 +251,34 @@ func (s *Store) admit(ctx context.Context, key string) error {
 // through a file is absent. A bucket that went away meanwhile is not empty.
 func (s *Store) notExist(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		return err
+		return translate(err)
 	}
 	if err := s.present(); err != nil {
 		return err
 	}
 	return storage.ErrNotExist
+}
+
+// translate says in the words of package storage what the file system says of the whole
+// disk.
+func translate(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: %w", storage.ErrFull, err)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", storage.ErrDenied, err)
+	}
+	return err
+}
+
+// Probe tells what a directory can do: it hashes what it is given, and keeps neither a
+// sum nor versions nor locks.
+func (s *Store) Probe(context.Context) (storage.Capabilities, error) {
+	if err := s.present(); err != nil {
+		return storage.Capabilities{}, fmt.Errorf("probe: %w", err)
+	}
+	return storage.Capabilities{
+		ConditionalPut: true, ConditionalReplace: true, ConditionalComplete: true, ChecksumSHA256: true,
+		UploadsListed: true, ListAfter: true, Ranges: true,
+	}, nil
 }

@@ -209,7 +209,7 @@ func lost(t *testing.T, s *dir.Store, body storage.Body) {
 		}
 	}
 	for call, err := range calls {
-		if !errors.Is(err, dir.ErrAway) || errors.Is(err, storage.ErrNotExist) {
+		if !errors.Is(err, storage.ErrAway) || errors.Is(err, storage.ErrNotExist) {
 			t.Errorf("%s = %v; want ErrAway", call, err)
 		}
 	}

@@ -25,7 +25,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
 	}
 	tmp, err := s.write(ctx, body)
 	if err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
+		return fmt.Errorf("put %s: %w", key, translate(err))
 	}
 	defer os.Remove(tmp) // gone by now, or left over: New sweeps what this misses
 	err = s.place(key, func(path string) error { return moveNew(tmp, path) })
@@ -33,7 +33,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
 		return s.same(ctx, key, body)
 	}
 	if err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
+		return fmt.Errorf("put %s: %w", key, translate(err))
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (s *Store) same(ctx context.Context, key string, body storage.Body) error {
 		err = s.place(key, func(string) error { return nil })
 	}
 	if err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
+		return fmt.Errorf("put %s: %w", key, translate(err))
 	}
 	return nil
 }

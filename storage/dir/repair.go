@@ -23,7 +23,7 @@ func (s *Store) Repair(ctx context.Context, key string, bad storage.Info, body s
 		return err
 	}
 	if err := s.exchange(ctx, key, body); err != nil {
-		return fmt.Errorf("repair %s: %w", key, err)
+		return fmt.Errorf("repair %s: %w", key, translate(err))
 	}
 	if err := storage.Verify(ctx, s, key, body.Size, body.SHA256); err != nil {
 		return fmt.Errorf("repair %s: %w", key, err)

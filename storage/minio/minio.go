@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -36,6 +37,7 @@ type Config struct {
 	Versioning   bool // for CreateBucket: keep versions
 	ObjectLock   bool // for CreateBucket: allow locks, which includes versions
 
+	Limits    s3.Limits         // default: see there
 	TLS       *tls.Config       // default: the system's roots
 	Transport http.RoundTripper // default: a transport of its own with TLS
 }
@@ -56,7 +58,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("minio: bucket %s: %w", cfg.Bucket, err)
 		}
 	}
-	b, err := s3.Open(ctx, d)
+	b, err := s3.Open(ctx, d, cfg.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("minio: bucket %s: %w", cfg.Bucket, err)
 	}
@@ -124,22 +126,27 @@ func (d *driver) create(ctx context.Context, cfg Config) error {
 
 // Put sends the plain checksum header and an unsigned payload: what every service
 // understands, over TLS or loopback.
-func (d *driver) Put(ctx context.Context, key string, body storage.Body, c s3.Condition) error {
-	opts := minio.PutObjectOptions{
-		DisableContentSha256: true,
-		UserMetadata: map[string]string{
-			"X-Amz-Checksum-Sha256": s3.Base64(body.SHA256),
-			s3.MetaSHA256:           fmt.Sprintf("%x", body.SHA256),
-		},
+func (d *driver) Put(ctx context.Context, key string, body storage.Body, c s3.Condition) (string, error) {
+	opts := conditional(c)
+	opts.DisableContentSha256 = true
+	opts.UserMetadata = map[string]string{
+		checksumHeader: s3.Base64(body.SHA256),
+		s3.MetaSHA256:  fmt.Sprintf("%x", body.SHA256),
 	}
+	info, err := d.core.PutObject(ctx, d.bucket, key, body.Reader(), body.Size, "", "", opts)
+	return info.VersionID, translate(ctx, err)
+}
+
+const checksumHeader = "X-Amz-Checksum-Sha256"
+
+func conditional(c s3.Condition) (opts minio.PutObjectOptions) {
 	if c.Absent {
 		opts.SetMatchETagExcept("*")
 	}
 	if c.ETag != "" {
 		opts.SetMatchETag(c.ETag)
 	}
-	_, err := d.core.PutObject(ctx, d.bucket, key, body.Reader(), body.Size, "", "", opts)
-	return translate(ctx, err)
+	return opts
 }
 
 func (d *driver) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, int64, int64, error) {
@@ -162,24 +169,32 @@ func (d *driver) Get(ctx context.Context, key string, offset, length int64) (io.
 	return body, start, info.Size, nil
 }
 
-func (d *driver) Head(ctx context.Context, key string) (s3.Object, error) {
-	info, err := d.core.StatObject(ctx, d.bucket, key, minio.StatObjectOptions{Checksum: true})
+func (d *driver) Head(ctx context.Context, key, version string) (s3.Object, error) {
+	info, err := d.core.StatObject(ctx, d.bucket, key, minio.StatObjectOptions{Checksum: true, VersionID: version})
 	if err != nil {
 		return s3.Object{}, translate(ctx, err)
 	}
-	return s3.Object{
+	o := s3.Object{
 		Size:    info.Size,
-		SHA256:  s3.ReadSum(info.ChecksumSHA256, info.Metadata.Get("X-Amz-Meta-"+s3.MetaSHA256)),
+		Sums:    s3.ReadSums(info.ChecksumSHA256, info.Headers.Get("X-Amz-Checksum-Type"), info.Metadata.Get("X-Amz-Meta-"+s3.MetaSHA256)),
 		ETag:    info.ETag,
 		Version: info.VersionID,
-	}, nil
+	}
+	var until time.Time
+	if at := info.Headers.Get("X-Amz-Object-Lock-Retain-Until-Date"); at != "" {
+		if until, err = time.Parse(time.RFC3339, at); err != nil {
+			return s3.Object{}, errors.New("date of a lock: not understood")
+		}
+	}
+	o.ReadLock(info.Headers.Get("X-Amz-Object-Lock-Mode"), until, info.Headers.Get("X-Amz-Object-Lock-Legal-Hold"))
+	return o, nil
 }
 
-func (d *driver) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
+func (d *driver) List(ctx context.Context, prefix, after string, first bool) iter.Seq2[storage.Info, error] {
 	return func(yield func(storage.Info, error) bool) {
 		owner := false
 		for o := range d.core.ListObjectsIter(ctx, d.bucket, minio.ListObjectsOptions{
-			Prefix: prefix, StartAfter: after, Recursive: true, FetchOwner: &owner,
+			Prefix: prefix, StartAfter: after, Recursive: true, FetchOwner: &owner, UseV1: first,
 		}) {
 			if o.Err != nil {
 				yield(storage.Info{}, translate(ctx, o.Err))
@@ -224,7 +239,19 @@ func (d *driver) Versioning(ctx context.Context) (string, error) {
 	return v.Status, err
 }
 
-func (d *driver) Locked(ctx context.Context) (bool, error) {
+// Retain sets a retention. The library sends it with a Content-MD5, as EnableVersioning.
+func (d *driver) Retain(ctx context.Context, key, version string, until time.Time, mode storage.LockMode) (err error) {
+	retention := minio.Governance
+	if mode == storage.Compliance {
+		retention = minio.Compliance
+	}
+	fips140.WithoutEnforcement(func() {
+		err = d.core.PutObjectRetention(ctx, d.bucket, key, minio.PutObjectRetentionOptions{Mode: &retention, RetainUntilDate: &until, VersionID: version})
+	})
+	return translate(ctx, err)
+}
+
+func (d *driver) Locks(ctx context.Context) (bool, error) {
 	lock, _, _, _, err := d.core.GetObjectLockConfig(ctx, d.bucket)
 	if err != nil && minio.ToErrorResponse(err).Code == "ObjectLockConfigurationNotFoundError" {
 		return false, nil

@@ -27,15 +27,23 @@ func TestTranslate(t *testing.T) {
 		{"BadDigest", 400, storage.ErrCorrupt},
 		{"XAmzContentChecksumMismatch", 400, storage.ErrCorrupt},
 		{"NotImplemented", 501, s3.ErrUnsupported},
-		{"AccessDenied", 403, nil},
-		{"SlowDown", 503, s3.ErrAway},
-		{"InternalError", 500, s3.ErrAway},
-		{"", 502, s3.ErrAway},
-		{"", 429, s3.ErrAway},
-		{"InvalidAccessKeyId", 403, nil},
+		{"NoSuchUpload", 404, storage.ErrNotExist},
+		{"AccessDenied", 403, storage.ErrDenied},
+		{"InvalidRequest", 400, nil},
+		{"ExpiredToken", 400, storage.ErrDenied},
+		{"MethodNotAllowed", 405, storage.ErrDenied},
+		{"RequestTimeTooSkewed", 403, storage.ErrClock},
+		{"QuotaExceeded", 403, storage.ErrFull},
+		{"XMinioStorageFull", 507, storage.ErrFull},
+		{"", 507, storage.ErrFull},
+		{"SlowDown", 503, storage.ErrAway},
+		{"InternalError", 500, storage.ErrAway},
+		{"", 502, storage.ErrAway},
+		{"", 429, storage.ErrAway},
+		{"InvalidAccessKeyId", 403, storage.ErrDenied},
 	} {
 		err := s3.Translate(c.code, c.status)
-		for _, known := range []error{storage.ErrNotExist, storage.ErrCorrupt, storage.ErrRange, storage.ErrExist, s3.ErrPrecondition, s3.ErrConflict, s3.ErrUnsupported, s3.ErrAway} {
+		for _, known := range []error{storage.ErrNotExist, storage.ErrCorrupt, storage.ErrRange, storage.ErrExist, s3.ErrPrecondition, s3.ErrConflict, s3.ErrUnsupported, storage.ErrAway, storage.ErrDenied, storage.ErrFull, storage.ErrClock} {
 			if got := errors.Is(err, known); got != (known == c.want) {
 				t.Errorf("Translate(%s, %d) = %v; is %v: %v", c.code, c.status, err, known, got)
 			}

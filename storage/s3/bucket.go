@@ -17,17 +17,15 @@ import (
 	"medvault/storage"
 )
 
-// maxPut is what S3 takes in one request. Bodies are sent in one, since only then
-// does the service check the SHA-256 of the whole; multipart is for later.
-const maxPut = 5 << 30
-
 // Errors a Driver speaks beside those of package storage.
 var (
 	ErrPrecondition = errors.New("condition not met")
 	ErrConflict     = errors.New("another request for the same key is under way")
 	ErrUnsupported  = errors.New("the service does not know this call")
-	ErrAway         = errors.New("the service does not answer") // for now
 )
+
+// errStale is of a listing that is older than what was said before it.
+var errStale = fmt.Errorf("%w with its latest state: the listing is stale", storage.ErrAway)
 
 // Condition is what must hold for a put to happen. The zero value is nothing.
 type Condition struct {
@@ -38,23 +36,33 @@ type Condition struct {
 // Object is what a driver's head tells.
 type Object struct {
 	Size    int64
-	SHA256  [32]byte // as the service or the object's metadata say; zero when neither does
-	ETag    string   // without quotes
-	Version string   // empty in a bucket without versions
+	Sums    Sums
+	ETag    string // without quotes
+	Version string // empty in a bucket without versions
+
+	LockedUntil time.Time // UTC; zero is not locked
+	LockMode    storage.LockMode
+	Held        bool // locked without a date, by whoever
 }
+
+// locked tells whether the version may not be deleted now.
+func (o Object) locked() bool { return o.Held || o.LockedUntil.After(time.Now()) }
 
 // Driver makes single calls to one bucket. It translates its library's errors with
 // Translate or as that does; no error holds credentials or a URL.
 type Driver interface {
 	// Put sends the body in one request, its SHA-256 in the header
-	// x-amz-checksum-sha256 and in the metadata.
-	Put(ctx context.Context, key string, body storage.Body, c Condition) error
+	// x-amz-checksum-sha256 and in the metadata. The version is empty in a bucket
+	// without any.
+	Put(ctx context.Context, key string, body storage.Body, c Condition) (version string, err error)
 	// Get streams a range, without a Range header when it is the whole object.
 	// n is how many bytes come, start where they begin.
 	Get(ctx context.Context, key string, offset, length int64) (body io.ReadCloser, start, n int64, err error)
-	Head(ctx context.Context, key string) (Object, error)
-	// List yields key, size and, as Version, the ETag.
-	List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error]
+	// Head describes a version; empty is the current one.
+	Head(ctx context.Context, key, version string) (Object, error)
+	// List yields key, size and, as Version, the ETag. first is the first version of
+	// the call, for services that do not know the second.
+	List(ctx context.Context, prefix, after string, first bool) iter.Seq2[storage.Info, error]
 	// Versions returns up to a page of the version ids of exactly this key,
 	// delete markers among them.
 	Versions(ctx context.Context, key string) ([]string, error)
@@ -62,50 +70,87 @@ type Driver interface {
 	Delete(ctx context.Context, key, version string) error
 	// Copy makes a copy within the bucket, on the service's side.
 	Copy(ctx context.Context, from, to string) error
+	// Retain locks a version until a whole second.
+	Retain(ctx context.Context, key, version string, until time.Time, mode storage.LockMode) error
 	// Versioning is the bucket's status: "Enabled", "Suspended" or "".
 	Versioning(ctx context.Context) (string, error)
-	// Locked tells whether objects can be locked.
-	Locked(ctx context.Context) (bool, error)
+	// Locks tells whether objects can be locked.
+	Locks(ctx context.Context) (bool, error)
+
+	PartsDriver
 }
 
 // Bucket is one bucket. Create with Open.
 type Bucket struct {
 	driver Driver
+	limits Limits
 	probes probes
 }
 
-var _ storage.Store = (*Bucket)(nil)
+var (
+	_ storage.Store  = (*Bucket)(nil)
+	_ storage.Locker = (*Bucket)(nil)
+	_ storage.Prober = (*Bucket)(nil)
+	_ storage.Summer = (*Bucket)(nil)
+)
+
+// Limits of a bucket. The zero value is the defaults.
+type Limits struct {
+	PartsAbove int64         // bytes above which a body is sent in parts; default 1 GiB, at most 5 GiB
+	PartSize   int64         // default 64 MiB, at least 5 MiB; more for bodies of more than 10,000 parts
+	Leftover   time.Duration // age at which an unfinished upload in parts counts as cut off; default 24 h
+
+	MaxRetention time.Duration // longest lock from now on that Lock sets; zero: none at all
+}
+
+func (l Limits) withDefaults() (Limits, error) {
+	if l.PartsAbove == 0 {
+		l.PartsAbove = 1 << 30
+	}
+	if l.PartSize == 0 {
+		l.PartSize = 64 << 20
+	}
+	if l.Leftover == 0 {
+		l.Leftover = 24 * time.Hour
+	}
+	if l.PartsAbove < 0 || l.PartsAbove > maxPut || l.PartSize < minPart || l.PartSize > maxPut || l.Leftover < 0 || l.MaxRetention < 0 {
+		return l, errors.New("limits: parts above at most 5 GiB, part size of 5 MiB to 5 GiB, no negative time")
+	}
+	return l, nil
+}
 
 // Open probes what the bucket can do, which writes and deletes one small object
 // under probe/, and fails when it cannot be read, written and deleted from. A
-// service that is away now may be back later: its bucket is opened all the same and
-// probed at the first call that depends on it, which fails until the service is back.
-func Open(ctx context.Context, d Driver) (*Bucket, error) {
-	b := &Bucket{driver: d, probes: newProbes()}
-	if _, err := b.caps(ctx); err != nil && !errors.Is(err, ErrAway) {
+// service that is away or full now may be well later: its bucket is opened all the
+// same and probed at the first call that depends on it, which fails until then.
+func Open(ctx context.Context, d Driver, l Limits) (*Bucket, error) {
+	l, err := l.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	b := &Bucket{driver: d, limits: l, probes: newProbes()}
+	if _, err := b.caps(ctx); err != nil && !errors.Is(err, storage.ErrAway) && !errors.Is(err, storage.ErrFull) {
 		return nil, err
 	}
 	return b, nil
 }
 
-// Capabilities returns what the probe saw; none while the service has been away
-// since the bucket was opened.
-func (b *Bucket) Capabilities() Capabilities {
-	if seen := b.probes.seen.Load(); seen != nil {
-		return seen.Capabilities
-	}
-	return Capabilities{}
+// Probe returns what was seen when the bucket was opened, or tries now when the
+// service was away then.
+func (b *Bucket) Probe(ctx context.Context) (storage.Capabilities, error) {
+	can, err := b.caps(ctx)
+	return can.Capabilities, err
 }
 
 // Put sends body on the condition that the key is free. Where the service knows
 // no such condition it looks first, which leaves a gap that only names nobody
-// else writes can close. A body of more than 5 GiB is refused.
+// else writes can close.
 func (b *Bucket) Put(ctx context.Context, key string, body storage.Body) error {
 	if err := storage.CheckKey(key); err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
-	if body.Size > maxPut {
-		return fmt.Errorf("put %s: %d bytes, allowed %d in one request", key, body.Size, int64(maxPut))
+	if body.Size > maxObject {
+		return fmt.Errorf("put %s: %d bytes, allowed %d", key, body.Size, int64(maxObject))
 	}
 	can, err := b.caps(ctx)
 	if err != nil {
@@ -134,8 +179,13 @@ func (b *Bucket) Put(ctx context.Context, key string, body storage.Body) error {
 }
 
 func (b *Bucket) putOnce(ctx context.Context, can capabilities, key string, body storage.Body) error {
-	if !can.ConditionalPut {
-		_, err := b.driver.Head(ctx, key)
+	inParts := body.Size > b.limits.PartsAbove
+	conditional := can.ConditionalPut
+	if inParts {
+		conditional = can.ConditionalComplete
+	}
+	if !conditional || inParts { // many parts are not sent to be refused
+		_, err := b.driver.Head(ctx, key, "")
 		if err == nil {
 			return b.same(ctx, key, body)
 		}
@@ -143,17 +193,27 @@ func (b *Bucket) putOnce(ctx context.Context, can capabilities, key string, body
 			return err
 		}
 	}
-	err := b.driver.Put(ctx, key, body, Condition{Absent: can.ConditionalPut})
-	if errors.Is(err, ErrPrecondition) {
+	_, checked, err := b.send(ctx, can, key, body, Condition{Absent: conditional})
+	if errors.Is(err, ErrPrecondition) || errors.Is(err, errUnknownEnd) {
 		return b.same(ctx, key, body)
 	}
 	if err != nil {
 		return err
 	}
-	if can.ConditionalPut && can.ChecksumSHA256 {
-		return nil // the service has compared the bytes with their sum and with nothing else there
+	if conditional && checked {
+		return nil // the service has compared the bytes with their sums and with nothing else there
 	}
 	return storage.Verify(ctx, b, key, body.Size, body.SHA256)
+}
+
+// send puts body in one request, or in parts where it is large. checked is true when
+// the service has compared what it holds with our sums.
+func (b *Bucket) send(ctx context.Context, can capabilities, key string, body storage.Body, c Condition) (version string, checked bool, err error) {
+	if body.Size > b.limits.PartsAbove {
+		return b.putParts(ctx, can, key, body, c)
+	}
+	version, err = b.driver.Put(ctx, key, body, c)
+	return version, can.ChecksumSHA256, err
 }
 
 // same answers for a key that is taken: only the bytes, read back, are evidence.
@@ -208,7 +268,7 @@ func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) (io.
 
 // nothing is the empty range at offset.
 func (b *Bucket) nothing(ctx context.Context, key string, offset int64) (io.ReadCloser, error) {
-	o, err := b.driver.Head(ctx, key)
+	o, err := b.driver.Head(ctx, key, "")
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
@@ -224,19 +284,46 @@ func (b *Bucket) Head(ctx context.Context, key string) (storage.Info, error) {
 	if err := storage.CheckKey(key); err != nil {
 		return storage.Info{}, fmt.Errorf("head: %w", err)
 	}
-	can, err := b.caps(ctx)
+	versions, err := b.keepsVersions(ctx)
 	if err != nil {
 		return storage.Info{}, fmt.Errorf("head %s: %w", key, err)
 	}
-	o, err := b.driver.Head(ctx, key)
+	o, err := b.driver.Head(ctx, key, "")
 	if err != nil {
 		return storage.Info{}, fmt.Errorf("head %s: %w", key, err)
 	}
-	return storage.Info{Key: key, Size: o.Size, SHA256: o.SHA256, Version: can.version(o)}, nil
+	info := storage.Info{Key: key, Size: o.Size, SHA256: o.Sums.any(), Version: o.version(versions)}
+	if o.LockedUntil.After(time.Now()) {
+		info.LockedUntil, info.LockMode = o.LockedUntil, o.LockMode
+	}
+	return info, nil
 }
 
-func (can capabilities) version(o Object) string {
-	if can.Versioning && o.Version != "" {
+// OwnSum is what the service says it has computed, of an object that was put in one
+// request into a service that was seen to compute it.
+func (b *Bucket) OwnSum(ctx context.Context, key string) (sum [32]byte, ok bool, err error) {
+	if err := storage.CheckKey(key); err != nil {
+		return sum, false, fmt.Errorf("own sum: %w", err)
+	}
+	can, err := b.caps(ctx)
+	if err != nil {
+		return sum, false, fmt.Errorf("own sum %s: %w", key, err)
+	}
+	o, err := b.driver.Head(ctx, key, "")
+	if err != nil {
+		return sum, false, fmt.Errorf("own sum %s: %w", key, err)
+	}
+	if !can.ChecksumSHA256 || !can.StoredSHA256 || o.Sums.Own == [32]byte{} || sentInParts(o.ETag) {
+		return sum, false, nil
+	}
+	return o.Sums.Own, true, nil
+}
+
+// sentInParts reads an ETag: that of an object sent in parts ends in their number.
+func sentInParts(etag string) bool { return strings.Contains(etag, "-") }
+
+func (o Object) version(versions bool) string {
+	if versions && o.Version != "" {
 		return o.Version
 	}
 	return o.ETag
@@ -252,13 +339,13 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 			fail(err)
 			return
 		}
-		can, err := b.caps(ctx)
+		versions, err := b.keepsVersions(ctx)
 		if err != nil {
 			fail(err)
 			return
 		}
 		last := ""
-		for info, err := range b.driver.List(ctx, prefix, after) {
+		for info, err := range b.driver.List(ctx, prefix, after, b.listsFirst()) {
 			if err != nil {
 				fail(err)
 				return
@@ -271,7 +358,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 			if info.Key <= after || !strings.HasPrefix(info.Key, prefix) {
 				continue
 			}
-			if can.Versioning {
+			if versions {
 				info.Version = ""
 			}
 			if !yield(info, nil) {
@@ -280,64 +367,6 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 		}
 		if err := ctx.Err(); err != nil { // a library may end its listing silently
 			fail(err)
-		}
-	}
-}
-
-// Delete removes all versions and delete markers of the key, and what Repair has
-// put in quarantine of it, and looks whether they are gone. A version that is
-// locked stays and is an error.
-func (b *Bucket) Delete(ctx context.Context, key string) error {
-	if err := storage.CheckKey(key); err != nil {
-		return fmt.Errorf("delete: %w", err)
-	}
-	can, err := b.caps(ctx)
-	if err != nil {
-		return fmt.Errorf("delete %s: %w", key, err)
-	}
-	// Quarantine first: whoever sees the object gone may rely on its copies
-	// being gone too.
-	for info, err := range b.List(ctx, storage.QuarantinePrefix(key), "") {
-		if err != nil {
-			return fmt.Errorf("delete %s: quarantine: %w", key, err)
-		}
-		if storage.IsQuarantineOf(key, info.Key) {
-			if err := b.deleteAll(ctx, info.Key, can.versions); err != nil {
-				return fmt.Errorf("delete %s: quarantine: %w", key, err)
-			}
-		}
-	}
-	if err := b.deleteAll(ctx, key, can.versions); err != nil {
-		return fmt.Errorf("delete %s: %w", key, err)
-	}
-	return nil
-}
-
-// deleteAll deletes every version where there are any.
-func (b *Bucket) deleteAll(ctx context.Context, key string, anyVersions bool) error {
-	if !anyVersions {
-		if err := b.driver.Delete(ctx, key, ""); err != nil && !errors.Is(err, storage.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	deleted := map[string]bool{}
-	for {
-		versions, err := b.driver.Versions(ctx, key)
-		if err != nil {
-			return err
-		}
-		if len(versions) == 0 {
-			return nil
-		}
-		for _, v := range versions {
-			if deleted[v] {
-				return errors.New("a deleted version is still there")
-			}
-			if err := b.driver.Delete(ctx, key, v); err != nil && !errors.Is(err, storage.ErrNotExist) {
-				return err
-			}
-			deleted[v] = true
 		}
 	}
 }

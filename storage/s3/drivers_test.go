@@ -26,12 +26,15 @@ import (
 type options struct {
 	endpoint, access, secret, region, bucket string
 	insecure, create, versioning, lock       bool
+	limits                                   s3.Limits
 	transport                                http.RoundTripper
 }
 
 type bucket interface {
 	storage.Store
-	Capabilities() s3.Capabilities
+	storage.Locker
+	storage.Prober
+	storage.Summer
 }
 
 // drivers are the libraries whose buckets must not differ.
@@ -40,13 +43,13 @@ func drivers() map[string]func(context.Context, options) (bucket, error) {
 		"minio": func(ctx context.Context, o options) (bucket, error) {
 			return minio.New(ctx, minio.Config{
 				Endpoint: o.endpoint, AccessKey: o.access, SecretKey: o.secret, Region: o.region, Bucket: o.bucket, PathStyle: true,
-				Insecure: o.insecure, CreateBucket: o.create, Versioning: o.versioning, ObjectLock: o.lock, Transport: o.transport,
+				Insecure: o.insecure, CreateBucket: o.create, Versioning: o.versioning, ObjectLock: o.lock, Limits: o.limits, Transport: o.transport,
 			})
 		},
 		"aws": func(ctx context.Context, o options) (bucket, error) {
 			return aws.New(ctx, aws.Config{
 				Endpoint: o.endpoint, AccessKey: o.access, SecretKey: o.secret, Region: o.region, Bucket: o.bucket, PathStyle: true,
-				Insecure: o.insecure, CreateBucket: o.create, Versioning: o.versioning, ObjectLock: o.lock, Transport: o.transport,
+				Insecure: o.insecure, CreateBucket: o.create, Versioning: o.versioning, ObjectLock: o.lock, Limits: o.limits, Transport: o.transport,
 			})
 		},
 	}
@@ -137,9 +140,10 @@ func TestCapabilities(t *testing.T) {
 		o := fresh(t)
 		o.lock = true
 		s := d.open(t, o)
-		want := s3.Capabilities{ConditionalPut: true, ConditionalReplace: true, ChecksumSHA256: true, Versioning: true, ObjectLock: true}
-		if got := s.Capabilities(); got != want {
-			t.Errorf("Capabilities = %v; want %v", got, want)
+		want := storage.Capabilities{ConditionalPut: true, ConditionalReplace: true, ConditionalComplete: true, ChecksumSHA256: true, StoredSHA256: true,
+			Versioning: true, ObjectLock: true, UploadsListed: true, ListAfter: true, Ranges: true}
+		if got, err := s.Probe(t.Context()); err != nil || got != want {
+			t.Errorf("Probe = %v, %v; want %v", got, err, want)
 		}
 		for info, err := range s.List(t.Context(), "", "") {
 			t.Errorf("the probe left %+v, %v", info, err)
@@ -281,12 +285,12 @@ func TestRegionThatIsAway(t *testing.T) {
 		behind.create, behind.endpoint = false, "http://"+at
 		s := d.open(t, behind)
 		for name, err := range calls(t.Context(), s) {
-			if !errors.Is(err, s3.ErrAway) {
+			if !errors.Is(err, storage.ErrAway) {
 				t.Errorf("while away: %s = %v; want ErrAway", name, err)
 			}
 		}
-		if got := s.Capabilities(); got != (s3.Capabilities{}) {
-			t.Errorf("Capabilities while away = %v; want none", got)
+		if got, err := s.Probe(t.Context()); !errors.Is(err, storage.ErrAway) || got != (storage.Capabilities{}) {
+			t.Errorf("Probe while away = %v, %v; want ErrAway and nothing", got, err)
 		}
 
 		target, err := url.Parse(o.endpoint)
@@ -308,15 +312,15 @@ func TestRegionThatIsAway(t *testing.T) {
 			if err = s.Put(t.Context(), "objects/x", body); err == nil {
 				break
 			}
-			if !errors.Is(err, s3.ErrAway) || time.Now().After(deadline) {
+			if !errors.Is(err, storage.ErrAway) || time.Now().After(deadline) {
 				t.Fatalf("Put once it is back = %v", err)
 			}
 		}
 		if err := storage.Verify(t.Context(), s, "objects/x", body.Size, body.SHA256); err != nil {
 			t.Error(err)
 		}
-		if got := s.Capabilities(); !got.ConditionalPut || !got.ChecksumSHA256 {
-			t.Errorf("Capabilities once it is back = %v; want what the service can do", got)
+		if got, err := s.Probe(t.Context()); err != nil || !got.ConditionalPut || !got.ChecksumSHA256 {
+			t.Errorf("Probe once it is back = %v, %v; want what the service can do", got, err)
 		}
 	})
 }
@@ -336,7 +340,7 @@ func TestDeadServerIsGivenUp(t *testing.T) {
 			t.Errorf("New made %d requests in %v; want 3 at most", n, time.Since(start))
 		}
 		for name, err := range calls(t.Context(), s) {
-			if !errors.Is(err, s3.ErrAway) {
+			if !errors.Is(err, storage.ErrAway) {
 				t.Errorf("%s = %v; want ErrAway", name, err)
 			}
 		}

@@ -20,29 +20,51 @@ func Translate(code string, status int) error {
 	if code != "" && len(code) < 64 {
 		said += " " + code
 	}
-	switch {
-	case code == "NoSuchBucket":
-		return errors.New(said) // not an absent object
-	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "" && status == http.StatusNotFound:
-		return fmt.Errorf("%w: %s", storage.ErrNotExist, said)
-	case code == "BadDigest", code == "InvalidDigest", code == "XAmzContentChecksumMismatch", code == "XAmzContentSHA256Mismatch":
-		return fmt.Errorf("%w: %s", storage.ErrCorrupt, said)
-	case code == "ConditionalRequestConflict", code == "OperationAborted":
-		return fmt.Errorf("%w: %s", ErrConflict, said)
-	case status == http.StatusPreconditionFailed:
-		return fmt.Errorf("%w: %s", ErrPrecondition, said)
-	case status == http.StatusRequestedRangeNotSatisfiable:
-		return fmt.Errorf("%w: %s", storage.ErrRange, said)
-	case status == http.StatusNotImplemented:
-		return fmt.Errorf("%w: %s", ErrUnsupported, said)
-	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
-		return fmt.Errorf("%w: %s", ErrAway, said)
+	if known := meaning(code, status); known != nil {
+		return fmt.Errorf("%w: %s", known, said)
 	}
 	return errors.New(said)
 }
 
+// meaning is by code first: services differ in the status they send with one.
+func meaning(code string, status int) error {
+	switch code {
+	case "NoSuchBucket":
+		return nil // not an absent object
+	case "NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NotFound":
+		return storage.ErrNotExist
+	case "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
+		return storage.ErrCorrupt
+	case "ConditionalRequestConflict", "OperationAborted":
+		return ErrConflict
+	case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
+		return storage.ErrClock
+	case "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "InsufficientCapacity":
+		return storage.ErrFull
+	case "AccessDenied", "AccountProblem", "ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "MethodNotAllowed":
+		return storage.ErrDenied
+	}
+	switch {
+	case code == "" && status == http.StatusNotFound:
+		return storage.ErrNotExist
+	case status == http.StatusPreconditionFailed:
+		return ErrPrecondition
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		return storage.ErrRange
+	case status == http.StatusNotImplemented:
+		return ErrUnsupported
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusMethodNotAllowed:
+		return storage.ErrDenied
+	case status == http.StatusInsufficientStorage:
+		return storage.ErrFull
+	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
+		return storage.ErrAway
+	}
+	return nil
+}
+
 // Transport reduces an error of a request that got no answer to what went wrong,
-// without the URL. It is ErrAway unless waiting would not mend it: a certificate
+// without the URL. It is storage.ErrAway unless waiting would not mend it: a certificate
 // that is not believed, or no common TLS version or suite.
 func Transport(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -55,7 +77,7 @@ func Transport(ctx context.Context, err error) error {
 	if wrongForGood(err) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrAway, err)
+	return fmt.Errorf("%w: %w", storage.ErrAway, err)
 }
 
 func wrongForGood(err error) bool {

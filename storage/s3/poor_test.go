@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"medvault/storage"
 	"medvault/storage/s3"
@@ -25,16 +26,16 @@ type poor struct {
 	sticky   bool // deleted versions stay
 }
 
-func (p *poor) Put(_ context.Context, key string, body storage.Body, _ s3.Condition) error {
+func (p *poor) Put(_ context.Context, key string, body storage.Body, _ s3.Condition) (string, error) {
 	b, err := io.ReadAll(body.Reader())
 	if err != nil {
-		return err
+		return "", err
 	}
 	if p.mangle {
 		b[0] ^= 1
 	}
 	p.objects[key] = b
-	return nil
+	return "", nil
 }
 
 func (p *poor) Get(_ context.Context, key string, offset, length int64) (io.ReadCloser, int64, int64, error) {
@@ -45,7 +46,7 @@ func (p *poor) Get(_ context.Context, key string, offset, length int64) (io.Read
 	return io.NopCloser(bytes.NewReader(b)), 0, int64(len(b)), nil // ignores ranges, too
 }
 
-func (p *poor) Head(_ context.Context, key string) (s3.Object, error) {
+func (p *poor) Head(_ context.Context, key, _ string) (s3.Object, error) {
 	b, ok := p.objects[key]
 	if !ok {
 		return s3.Object{}, storage.ErrNotExist
@@ -53,7 +54,7 @@ func (p *poor) Head(_ context.Context, key string) (s3.Object, error) {
 	return s3.Object{Size: int64(len(b)), ETag: fmt.Sprintf("%x", storetest.Body(b).SHA256)}, nil
 }
 
-func (p *poor) List(_ context.Context, prefix, _ string) iter.Seq2[storage.Info, error] {
+func (p *poor) List(_ context.Context, prefix, _ string, _ bool) iter.Seq2[storage.Info, error] {
 	return func(yield func(storage.Info, error) bool) {
 		keys := slices.Sorted(maps.Keys(p.objects))
 		if p.shuffled {
@@ -93,12 +94,32 @@ func (p *poor) Versioning(context.Context) (string, error) {
 	return "", nil
 }
 
-func (p *poor) Locked(context.Context) (bool, error) { return false, nil }
+func (p *poor) Locks(context.Context) (bool, error) { return false, nil }
+
+func (p *poor) Retain(context.Context, string, string, time.Time, storage.LockMode) error {
+	return s3.ErrUnsupported
+}
+
+func (p *poor) Begin(context.Context, string, [32]byte) (string, error) { return "", s3.ErrUnsupported }
+
+func (p *poor) PutPart(context.Context, string, string, int, storage.Body) (string, error) {
+	return "", s3.ErrUnsupported
+}
+
+func (p *poor) Complete(context.Context, string, string, []s3.Part, s3.Condition) (string, error) {
+	return "", s3.ErrUnsupported
+}
+
+func (p *poor) Abort(context.Context, string, string) error { return s3.ErrUnsupported }
+
+func (p *poor) Uploads(context.Context, string) iter.Seq2[s3.Upload, error] {
+	return func(yield func(s3.Upload, error) bool) { yield(s3.Upload{}, s3.ErrUnsupported) }
+}
 
 func openPoor(t *testing.T, p *poor) *s3.Bucket {
 	t.Helper()
 	p.objects = map[string][]byte{}
-	b, err := s3.Open(t.Context(), p)
+	b, err := s3.Open(t.Context(), p, s3.Limits{})
 	if err != nil {
 		t.Fatalf("Open = %v", err)
 	}
@@ -110,11 +131,15 @@ func openPoor(t *testing.T, p *poor) *s3.Bucket {
 
 func TestPoorServiceIsSeenAsPoor(t *testing.T) {
 	b := openPoor(t, &poor{})
-	if got := b.Capabilities(); got != (s3.Capabilities{}) {
-		t.Errorf("Capabilities = %v; want none", got)
+	got, err := b.Probe(t.Context())
+	if err != nil || got != (storage.Capabilities{}) {
+		t.Errorf("Probe = %v, %v; want no capabilities", got, err)
 	}
-	if got, want := b.Capabilities().String(), "conditional put no, conditional replace no, sha256 checked no, versioning no, object lock no"; got != want {
-		t.Errorf("Capabilities = %s; want %s", got, want)
+	for _, want := range []string{"conditional put no (looks first, puts, reads back)", "sha256 checked no (hashes first, reads back)",
+		"versioning no (", "object lock no (no locks)", "list after a key no (", "range reads no (refused)"} {
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("Capabilities = %s; want %q in it", got, want)
+		}
 	}
 }
 

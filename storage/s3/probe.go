@@ -15,7 +15,7 @@ import (
 
 // capabilities are what a probe saw.
 type capabilities struct {
-	Capabilities
+	storage.Capabilities
 	versions bool // there are, or may still be from earlier, several versions of a key
 }
 
@@ -28,7 +28,8 @@ const probeRest = time.Second
 
 // probes are the probes of one bucket, made until one succeeds.
 type probes struct {
-	seen atomic.Pointer[capabilities]
+	seen     atomic.Pointer[capabilities]
+	versions atomic.Pointer[bool] // whether the bucket keeps them: known before the rest, without writing
 
 	turn   chan struct{} // held by the one who probes; guards what follows
 	failed time.Time
@@ -67,12 +68,31 @@ func (b *Bucket) caps(ctx context.Context) (capabilities, error) {
 	return capabilities{}, err
 }
 
+// keepsVersions tells whether overwritten objects stay. It is all that reading calls
+// need to know, and known also of a service that is full.
+func (b *Bucket) keepsVersions(ctx context.Context) (bool, error) {
+	if known := b.probes.versions.Load(); known != nil {
+		return *known, nil
+	}
+	can, err := b.caps(ctx)
+	if known := b.probes.versions.Load(); known != nil {
+		return *known, nil
+	}
+	return can.Versioning, err
+}
+
+// listsFirst tells whether only the first version of the listing call is understood.
+func (b *Bucket) listsFirst() bool {
+	seen := b.probes.seen.Load()
+	return seen != nil && !seen.ListAfter
+}
+
 func (b *Bucket) probeInTime(ctx context.Context) (capabilities, error) {
 	inTime, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	can, err := b.probe(inTime)
 	if err != nil && ctx.Err() == nil && inTime.Err() != nil {
-		err = fmt.Errorf("%w: nothing in %v", ErrAway, probeTime)
+		err = fmt.Errorf("%w: nothing in %v", storage.ErrAway, probeTime)
 	}
 	return can, err
 }
@@ -85,8 +105,12 @@ func (b *Bucket) probe(ctx context.Context) (can capabilities, err error) {
 	}
 	can.versions = status != ""
 	can.Versioning = status == "Enabled"
-	if can.ObjectLock, err = b.driver.Locked(ctx); err != nil {
+	b.probes.versions.Store(&can.Versioning)
+	if can.ObjectLock, err = b.driver.Locks(ctx); err != nil {
 		return can, fmt.Errorf("object lock: %w", err)
+	}
+	if err := b.probeUploads(ctx, &can); err != nil {
+		return can, err
 	}
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
@@ -95,27 +119,122 @@ func (b *Bucket) probe(ctx context.Context) (can capabilities, err error) {
 		// Also when the caller has given up: nobody else knows this name.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
 		defer cancel()
-		if gone := b.deleteAll(ctx, key, can.versions); gone != nil {
+		if gone := b.deleteAll(ctx, can, key); gone != nil {
 			err = errors.Join(err, fmt.Errorf("remove %s: %w", key, gone))
 		}
 	}()
-
 	body := storage.Body{ReaderAt: bytes.NewReader(id), Size: int64(len(id)), SHA256: sha256.Sum256(id)}
+	if err := b.probePut(ctx, &can, key, body); err != nil {
+		return can, err
+	}
+	if err := b.probeParts(ctx, &can, key, body); err != nil {
+		return can, err
+	}
+	return can, b.probeRead(ctx, &can, key, body)
+}
+
+// probeUploads looks for what an earlier process has left behind.
+func (b *Bucket) probeUploads(ctx context.Context, can *capabilities) error {
+	err := b.sweep(ctx)
+	if errors.Is(err, ErrUnsupported) || errors.Is(err, storage.ErrDenied) {
+		return nil
+	}
+	can.UploadsListed = err == nil
+	return err
+}
+
+// probePut leaves body under key.
+func (b *Bucket) probePut(ctx context.Context, can *capabilities, key string, body storage.Body) (err error) {
+	put := func(body storage.Body, c Condition) error {
+		_, err := b.driver.Put(ctx, key, body, c)
+		return err
+	}
 	wrong := body
 	wrong.SHA256[0] ^= 1
-	if can.ChecksumSHA256, err = refuses(b.driver.Put(ctx, key, wrong, Condition{}), storage.ErrCorrupt); err != nil {
-		return can, fmt.Errorf("put with a wrong sha256: %w", err)
+	if can.ChecksumSHA256, err = refuses(put(wrong, Condition{}), storage.ErrCorrupt); err != nil {
+		return fmt.Errorf("put with a wrong sha256: %w", err)
 	}
-	if err := b.driver.Put(ctx, key, body, Condition{}); err != nil {
-		return can, fmt.Errorf("put: %w", err)
+	if err := put(body, Condition{}); err != nil {
+		return fmt.Errorf("put: %w", err)
 	}
-	if can.ConditionalPut, err = refuses(b.driver.Put(ctx, key, body, Condition{Absent: true}), ErrPrecondition); err != nil {
-		return can, fmt.Errorf("conditional put: %w", err)
+	if can.ConditionalPut, err = refuses(put(body, Condition{Absent: true}), ErrPrecondition); err != nil {
+		return fmt.Errorf("conditional put: %w", err)
 	}
-	if can.ConditionalReplace, err = refuses(b.driver.Put(ctx, key, body, Condition{ETag: "00000000000000000000000000000000"}), ErrPrecondition); err != nil {
-		return can, fmt.Errorf("conditional replace: %w", err)
+	if can.ConditionalReplace, err = refuses(put(body, Condition{ETag: "00000000000000000000000000000000"}), ErrPrecondition); err != nil {
+		return fmt.Errorf("conditional replace: %w", err)
 	}
-	return can, nil
+	return nil
+}
+
+// probeParts sends body in one part and completes it where there is an object already.
+func (b *Bucket) probeParts(ctx context.Context, can *capabilities, key string, body storage.Body) error {
+	upload, err := b.driver.Begin(ctx, key, body.SHA256)
+	if errors.Is(err, ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("begin parts: %w", err)
+	}
+	etag, err := b.driver.PutPart(ctx, key, upload, 1, body)
+	if err == nil {
+		_, err = b.driver.Complete(ctx, key, upload, []Part{{etag, body.SHA256}}, Condition{Absent: true})
+		can.ConditionalComplete, err = refuses(err, ErrPrecondition)
+	}
+	if can.ConditionalComplete || err != nil {
+		if stays := b.driver.Abort(ctx, key, upload); stays != nil && !errors.Is(stays, storage.ErrNotExist) {
+			err = errors.Join(err, stays)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("complete parts: %w", err)
+	}
+	return nil
+}
+
+// probeRead reads back in the ways there are.
+func (b *Bucket) probeRead(ctx context.Context, can *capabilities, key string, body storage.Body) error {
+	if !can.ConditionalPut || !can.ConditionalComplete { // something else may lie there by now
+		if _, err := b.driver.Put(ctx, key, body, Condition{}); err != nil {
+			return fmt.Errorf("put: %w", err)
+		}
+	}
+	o, err := b.driver.Head(ctx, key, "")
+	if err != nil {
+		return fmt.Errorf("head: %w", err)
+	}
+	can.StoredSHA256 = o.Sums.Own == body.SHA256
+	part, start, n, err := b.driver.Get(ctx, key, 4, 8)
+	if err != nil {
+		return fmt.Errorf("get a range: %w", err)
+	}
+	can.Ranges = start == 4 && n == 8
+	part.Close() // its bytes are not wanted
+	there, err := b.lists(ctx, key, "")
+	if err != nil {
+		return err
+	}
+	after, err := b.lists(ctx, key, key)
+	if err != nil {
+		return err
+	}
+	can.ListAfter = there && !after
+	return nil
+}
+
+// lists tells whether key is in the listing after another one.
+func (b *Bucket) lists(ctx context.Context, key, after string) (bool, error) {
+	for info, err := range b.driver.List(ctx, key, after, false) {
+		if errors.Is(err, ErrUnsupported) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("list: %w", err)
+		}
+		if info.Key == key {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // refuses reads the answer to a put that should not succeed.

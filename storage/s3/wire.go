@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"medvault/storage"
 )
 
 // MetaSHA256 is the name of the object metadata that repeats the SHA-256 in hex,
@@ -59,17 +61,49 @@ func CheckSecret(secret string) error {
 // Base64 is a SHA-256 as the checksum header has it.
 func Base64(sum [32]byte) string { return base64.StdEncoding.EncodeToString(sum[:]) }
 
-// ReadSum reads a SHA-256 from the checksum a service tells, or else from the
-// metadata; zero when neither is one.
-func ReadSum(checksum, metadata string) (sum [32]byte) {
-	b, err := base64.StdEncoding.DecodeString(checksum)
-	if err != nil || len(b) != len(sum) {
-		b, err = hex.DecodeString(metadata)
+// Sums are the SHA-256s a service tells of an object.
+type Sums struct {
+	Own     [32]byte // taken by the service itself, of the whole object; zero when it tells none
+	Meta    [32]byte // written by us into the metadata; zero when there is none
+	OfParts string   // of an object sent in parts: the sum of their sums, and their number
+}
+
+func (s Sums) any() [32]byte {
+	if s.Own != [32]byte{} {
+		return s.Own
 	}
-	if err == nil && len(b) == len(sum) {
-		copy(sum[:], b)
+	return s.Meta
+}
+
+// ReadSums reads the values of the header x-amz-checksum-sha256, of
+// x-amz-checksum-type and of the metadata sha256; each may be empty. What is not
+// understood is left out.
+func ReadSums(checksum, kind, metadata string) (s Sums) {
+	if b, err := hex.DecodeString(metadata); err == nil && len(b) == len(s.Meta) {
+		s.Meta = [32]byte(b)
 	}
-	return sum
+	if strings.Contains(checksum, "-") { // in standard base64 there is none
+		s.OfParts = checksum
+		return s
+	}
+	if b, err := base64.StdEncoding.DecodeString(checksum); err == nil && len(b) == len(s.Own) && !strings.EqualFold(kind, "COMPOSITE") {
+		s.Own = [32]byte(b)
+	}
+	return s
+}
+
+// ReadLock reads the values of the headers x-amz-object-lock-mode and
+// x-amz-object-lock-legal-hold, and sets them and until in o.
+func (o *Object) ReadLock(mode string, until time.Time, legalHold string) {
+	o.Held = strings.EqualFold(legalHold, "ON")
+	if until.IsZero() {
+		return
+	}
+	o.LockedUntil = until.UTC()
+	o.LockMode = storage.Governance
+	if strings.EqualFold(mode, "COMPLIANCE") {
+		o.LockMode = storage.Compliance
+	}
 }
 
 // Range is the Range header for length bytes from offset; empty for the whole

@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"medvault/storage"
 )
 
 // Fault is what goes wrong with a call. The zero Op and Key match every call.
 type Fault struct {
-	Op     string // "put", "get", "head", "list", "delete", "repair"
+	Op     string // "put", "get", "head", "list", "delete", "repair", "lock", "sum"
 	Key    string // prefix of the key
 	Err    error  // what the call answers
 	After  int64  // get: so many bytes are delivered first, and then Err
@@ -36,7 +37,12 @@ type Faulty struct {
 	calls  []Call
 }
 
-var _ storage.Store = (*Faulty)(nil)
+var (
+	_ storage.Store  = (*Faulty)(nil)
+	_ storage.Locker = (*Faulty)(nil)
+	_ storage.Prober = (*Faulty)(nil)
+	_ storage.Summer = (*Faulty)(nil)
+)
 
 // NewFaulty decorates s. Without faults it behaves as s does.
 func NewFaulty(s storage.Store) *Faulty { return &Faulty{inner: s} }
@@ -192,4 +198,25 @@ func (f *Faulty) Repair(ctx context.Context, key string, bad storage.Info, body 
 		return err
 	}
 	return f.inner.Repair(ctx, key, bad, body)
+}
+
+// Lock fails before the store does anything.
+func (f *Faulty) Lock(ctx context.Context, key string, until time.Time, mode storage.LockMode) error {
+	if err := f.strike(ctx, "lock", key); err != nil {
+		return err
+	}
+	return storage.Lock(ctx, f.inner, key, until, mode)
+}
+
+// OwnSum fails or asks the store.
+func (f *Faulty) OwnSum(ctx context.Context, key string) (sum [32]byte, ok bool, err error) {
+	if err := f.strike(ctx, "sum", key); err != nil {
+		return sum, false, err
+	}
+	return storage.OwnSum(ctx, f.inner, key)
+}
+
+// Probe asks the store.
+func (f *Faulty) Probe(ctx context.Context) (storage.Capabilities, error) {
+	return storage.Probe(ctx, f.inner)
 }
