@@ -58,8 +58,12 @@ func TestMasksOnRealFiles(t *testing.T) {
 		case !second:
 		case syntax == pixel.RLE:
 			before, after = decoded(t, "dcmdrle", original), decoded(t, "dcmdrle", content)
-		case syntax == pixel.JPEGFirst || syntax == pixel.JPEGLossless:
-			before, after = decoded(t, "dcmdjpeg", original), frameBytes(t, out, content)[0]
+		case syntax == pixel.JPEGFirst || syntax == pixel.JPEGLossless || syntax == pixel.JPEGLS || syntax == pixel.JPEGLSNear:
+			tool := "dcmdjpeg"
+			if syntax == pixel.JPEGLS || syntax == pixel.JPEGLSNear {
+				tool = "dcmdjpls"
+			}
+			before, after = decoded(t, tool, original), frameBytes(t, out, content)[0]
 			if shownValue(t, plain, "00280006") != shownValue(t, out, "00280006") {
 				continue // dcmtk keeps planes, we do not
 			}

@@ -19,6 +19,8 @@ const (
 	JPEGExtended = "1.2.840.10008.1.2.4.51"
 	JPEGLossless = "1.2.840.10008.1.2.4.57"
 	JPEGFirst    = "1.2.840.10008.1.2.4.70" // lossless, first-order prediction
+	JPEGLS       = "1.2.840.10008.1.2.4.80"
+	JPEGLSNear   = "1.2.840.10008.1.2.4.81"
 )
 
 // Errors of Decode.
@@ -47,7 +49,7 @@ func Decodes(syntax string, s Shape) (Shape, error) {
 		default:
 			return Shape{}, ErrNoDecoder
 		}
-	case JPEGLossless, JPEGFirst:
+	case JPEGLossless, JPEGFirst, JPEGLS, JPEGLSNear:
 		if s.Subsampled() || s.Allocated != 8 && s.Allocated != 16 || s.Float {
 			return Shape{}, ErrNoDecoder
 		}
@@ -71,17 +73,20 @@ func Decode(syntax string, s Shape, frame []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	decode := decodeJPEG
 	switch syntax {
 	case RLE:
-		return decodeRLE(as, frame)
+		decode = decodeRLE
 	case JPEGLossless, JPEGFirst:
-		samples, err := decodeLossless(as, frame)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrDecode, err)
-		}
-		return samples, nil
+		decode = decodeLossless
+	case JPEGLS, JPEGLSNear:
+		decode = decodeJPEGLS
 	}
-	return decodeJPEG(as, frame)
+	samples, err := decode(as, frame)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDecode, err)
+	}
+	return samples, nil
 }
 
 // decodeRLE brings the planes of bytes together to samples.
@@ -89,7 +94,7 @@ func decodeRLE(s Shape, frame []byte) ([]byte, error) {
 	width, size := s.Allocated/8, s.Rows*s.Columns
 	planes, err := rle.Decode(frame, s.Samples*width, size)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDecode, err)
+		return nil, err
 	}
 	if s.Samples*width == 1 {
 		return planes, nil
@@ -127,14 +132,14 @@ func decodeJPEG(s Shape, frame []byte) ([]byte, error) {
 	// The size is looked at first: the decoder takes memory for what the frame claims.
 	config, err := jpeg.DecodeConfig(bytes.NewReader(frame))
 	if err != nil {
-		return nil, fmt.Errorf("%w: not 8-bit JPEG", ErrDecode)
+		return nil, errors.New("not 8-bit JPEG")
 	}
 	if config.Width != s.Columns || config.Height != s.Rows || (config.ColorModel == color.GrayModel) != (s.Samples == 1) {
-		return nil, fmt.Errorf("%w: another size", ErrDecode)
+		return nil, errors.New("another size")
 	}
 	picture, err := jpeg.Decode(bytes.NewReader(frame))
 	if err != nil {
-		return nil, fmt.Errorf("%w: broken JPEG", ErrDecode)
+		return nil, errors.New("broken JPEG")
 	}
 	out := make([]byte, 0, s.Rows*s.Columns*s.Samples)
 	switch p := picture.(type) {
@@ -166,5 +171,5 @@ func decodeJPEG(s Shape, frame []byte) ([]byte, error) {
 		}
 		return out, nil
 	}
-	return nil, fmt.Errorf("%w: another colour space", ErrDecode)
+	return nil, errors.New("another colour space")
 }

@@ -3,6 +3,7 @@ package pixel
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // errLossless is a frame that is not JPEG of process 14 (ITU-T T.81 Annex H), or not
@@ -40,9 +41,14 @@ func decodeLossless(s Shape, frame []byte) ([]byte, error) {
 	if err := l.frame(); err != nil {
 		return nil, err
 	}
+	return interleaved(s, l.planes), nil
+}
+
+// interleaved puts planes of samples together by pixel, little endian.
+func interleaved(s Shape, planes [][]uint16) []byte {
 	width := s.Allocated / 8
 	out := make([]byte, s.Rows*s.Columns*s.Samples*width)
-	for c, plane := range l.planes {
+	for c, plane := range planes {
 		at := c * width
 		for _, v := range plane {
 			out[at] = byte(v)
@@ -52,7 +58,7 @@ func decodeLossless(s Shape, frame []byte) ([]byte, error) {
 			at += s.Samples * width
 		}
 	}
-	return out, nil
+	return out
 }
 
 // frame walks the markers up to the end of the image.
@@ -61,7 +67,7 @@ func (l *lossless) frame() error {
 		return errLossless
 	}
 	l.at = 2
-	for !l.complete() {
+	for !complete(l.scans) {
 		code, segment, err := l.segment()
 		if err != nil {
 			return err
@@ -87,14 +93,7 @@ func (l *lossless) frame() error {
 }
 
 // complete reports whether every component has had its scan.
-func (l *lossless) complete() bool {
-	for _, done := range l.scans {
-		if !done {
-			return false
-		}
-	}
-	return len(l.scans) > 0
-}
+func complete(done []bool) bool { return len(done) > 0 && !slices.Contains(done, false) }
 
 // segment reads a marker and what belongs to it.
 func (l *lossless) segment() (code byte, segment []byte, err error) {
