@@ -194,7 +194,7 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 	}
 	v.discard(ctx, sealed)
 	switch {
-	case errors.Is(err, errSuperseded):
+	case errors.Is(err, errSuperseded), errors.Is(err, errChanged) && s.act.Origin == "": // a person looks again, a job tries again
 		return v.turnDown(ctx, s.act, changedMeanwhile)
 	case errors.Is(err, errChanged):
 		return unavailable("document", err)

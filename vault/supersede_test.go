@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"medvault/imaging"
 	"medvault/imaging/dicom"
 	"medvault/imaging/dicom/profile"
 	"medvault/imaging/imagingtest"
@@ -184,6 +186,81 @@ func otherRules(t *testing.T) dicom.Scrubber {
 		t.Fatal("there is no profile teaching")
 	}
 	return dicom.With(dicom.Config{Profile: "teaching", Options: set})
+}
+
+// renamed works by the same rules under another digest.
+type renamed struct{ imaging.Scrubber }
+
+func (r renamed) Rules() imaging.Rules {
+	rules := r.Scrubber.Rules()
+	rules.Digest = strings.Repeat("0", 64)
+	return rules
+}
+
+func TestARederivationLeavesWhatComesOutTheSame(t *testing.T) {
+	o := vaulttest.Options{Dir: t.TempDir()}
+	h := vaulttest.New(t, o)
+	r, held := put(t, h, ct(patient(), 1)), put(t, h, burned(patient(), 2))
+	h.Stop()
+	o.DICOM = renamed{dicom.New()}
+	h = vaulttest.New(t, o)
+	run, err := h.ProposeRederivation(t.Context(), dpo, "a new table")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ApproveRederivation(t.Context(), vaulttest.Actor(record.RoleAdmin), record.ObjectID(run.ID)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is done", func() bool {
+		list, err := h.Rederivations(t.Context(), dpo, record.ObjectID(run.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		run = list[0]
+		return run.State == "done"
+	})
+	if run.Listed != 2 || run.Unchanged != 2 || run.Superseded != 0 {
+		t.Errorf("done: %+v; want two unchanged", run)
+	}
+	if got := open(t, h, quality, vault.Ref{Document: r.ID})[0]; got.ID != r.ID {
+		t.Errorf("%s stands in the place of what came out the same", got.ID)
+	}
+	if page, err := h.Reviews(t.Context(), reviewer, vault.ReviewQuery{}); err != nil || len(page.Reviews) != 1 || page.Reviews[0].Object != held.ID {
+		t.Errorf("Reviews = %+v, %v", page, err)
+	}
+	if plan, err := h.PlanRederivation(t.Context(), dpo, func(vault.Change) error { return nil }); err != nil || plan.Checked != 0 {
+		t.Errorf("plan afterwards = %+v, %v; want nothing", plan, err)
+	}
+	if n := len(leaves(t, h, record.ActionSupersede)); n != 0 {
+		t.Errorf("%d leaves of a supersession", n)
+	}
+}
+
+func TestARefusalAndAReleaseAtOnce(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	r := put(t, h, burned(patient(), 1))
+	var refuse, rel error
+	var wg sync.WaitGroup
+	wg.Go(func() { refuse = h.Refuse(t.Context(), reviewer, r.ID, "a face") })
+	wg.Go(func() {
+		_, rel = h.Release(t.Context(), reviewer, r.ID, vault.NewRelease{Masks: []vault.Mask{{Width: 9, Height: 9}}, Reason: "masked"})
+	})
+	wg.Wait()
+	for what, err := range map[string]error{"refuse": refuse, "release": rel} {
+		if err != nil {
+			refusedAs(t, what, err, record.ErrConflict, "")
+		}
+	}
+	if refuse != nil && rel != nil {
+		t.Errorf("both lost: %v, %v", refuse, rel)
+	}
+	_, err := h.Open(t.Context(), quality, vault.Ref{Document: r.ID})
+	if shown := err == nil; shown != (rel == nil) {
+		t.Errorf("shown %v although the release = %v", shown, rel)
+	}
+	if f := verify(t, h, "read").Findings; len(f) > 0 {
+		t.Errorf("verify = %+v; want none", f)
+	}
 }
 
 func TestARederivationBringsDocumentsToOtherRules(t *testing.T) {

@@ -315,3 +315,23 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+func TestOnlyTheVaultItselfSupersedes(t *testing.T) {
+	e := engine(t)
+	self := record.Actor{ID: "medvault", Role: record.RoleOperator, Country: "CN", Purpose: record.PurposeSystem}
+	for name, row := range map[string]struct {
+		state, origin string
+		want          bool
+	}{
+		"re-derivation":    {"active", "rederive", true},
+		"a request":        {"active", "http", false},
+		"no origin":        {"active", "", false},
+		"a frozen patient": {"frozen", "rederive", false},
+	} {
+		d := e.Decide(access.Request{Actor: self, Action: record.ActionSupersede, Now: noon, Origin: row.origin,
+			Patient: &access.Patient{Token: token, State: row.state, Residency: true}, Document: &access.Document{Kind: record.KindDICOM}})
+		if d.Allow != row.want {
+			t.Errorf("%s: %+v; want %v", name, d, row.want)
+		}
+	}
+}
