@@ -64,7 +64,7 @@ func TestJPEGLS(t *testing.T) {
 			if sum := sha256.Sum256(samples); hex.EncodeToString(sum[:]) != v.sum {
 				t.Error("decoded something else")
 			}
-			for cut := range len(v.frame) - 8 {
+			for cut := 0; cut < len(v.frame)-8; cut += 11 {
 				if _, err := pixel.Decode(v.syntax, v.shape, v.frame[:cut]); !errors.Is(err, pixel.ErrDecode) {
 					t.Fatalf("cut at %d of %d: %v; want ErrDecode", cut, len(v.frame), err)
 				}

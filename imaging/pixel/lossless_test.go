@@ -182,7 +182,7 @@ func TestLosslessJPEG(t *testing.T) {
 				if err != nil || !bytes.Equal(got, want) {
 					t.Errorf("decoded something else (%v)", err)
 				}
-				for cut := range len(frame) - 3 {
+				for cut := 0; cut < len(frame)-3; cut += 7 {
 					if _, err := pixel.Decode(pixel.JPEGFirst, s, frame[:cut]); !errors.Is(err, pixel.ErrDecode) {
 						t.Fatalf("cut at %d of %d: %v; want ErrDecode", cut, len(frame), err)
 					}
