@@ -116,8 +116,24 @@ func (v *vocabulary) classify(text string) token {
 	if t.standing = v.stands(t.folded); t.standing != unknown {
 		return t
 	}
-	t.standing = v.parts(text)
+	if t.standing = v.parts(text); t.standing == unknown && abbreviation(text) {
+		t.standing = doubtful
+	}
 	return t
+}
+
+// abbreviation reports letters that make no name: up to four without a vowel, or two
+// capitals that are no syllable of Chinese.
+func abbreviation(text string) bool {
+	const longest, vowels = 4, "aeiouy"
+	small := strings.ToLower(text)
+	if len(text) > longest || strings.Trim(small, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return false
+	}
+	if strings.ContainsAny(small, vowels) {
+		return len(text) == 2 && strings.ToUpper(text) == text && !subject.Syllable(small)
+	}
+	return true
 }
 
 func (v *vocabulary) parts(text string) standing {

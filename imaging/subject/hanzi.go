@@ -99,3 +99,6 @@ func syllables(word string) []bool {
 	}
 	return ahead
 }
+
+// Syllable reports a syllable of Chinese in pinyin, without tone.
+func Syllable(word string) bool { return hanzi().syllables[word] }
