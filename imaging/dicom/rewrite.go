@@ -175,7 +175,7 @@ func (w *rewriter) fileMeta(s *Segment) {
 		explicit.write(0x0002_0002, UI, padText(UI, w.mapKept(class)))
 	}
 	if instance := w.text(s, 0x0008_0018, 0x0002_0003); instance != "" {
-		explicit.write(0x0002_0003, UI, padText(UI, w.mapOwn(instance)))
+		explicit.write(0x0002_0003, UI, padText(UI, w.instance(instance)))
 	}
 	explicit.write(tagTransferSyntax, UI, padText(UI, w.syntaxUID))
 	explicit.write(0x0002_0012, UI, padText(UI, implementationUID))
@@ -184,6 +184,14 @@ func (w *rewriter) fileMeta(s *Segment) {
 	explicit.out = w.out
 	explicit.write(0x0002_0000, UL, binary.LittleEndian.AppendUint32(nil, uint32(len(meta))))
 	w.out = append(explicit.out, meta...)
+}
+
+// instance is the UID that the content goes by.
+func (w *rewriter) instance(original string) string {
+	if w.options&profile.RetainUIDs != 0 {
+		return original
+	}
+	return w.mapOwn(original)
 }
 
 // text is the value of the first of the tags that has one.
@@ -299,7 +307,9 @@ func (w *rewriter) decide(e *Element) profile.Rule {
 		rule.Action = profile.Keep // the table asks for the least; mapped, the references still lead to their images
 	case w.scope.people && rule.Action == profile.Keep && wordy(known),
 		// No table lists it, so nobody knows whether the object can do without.
-		rule.Action == profile.Remove && !rule.Listed && (known == DA || known == DT || known == TM):
+		rule.Action == profile.Remove && !rule.Listed && (known == DA || known == DT || known == TM),
+		// A presentation state cannot, whatever the table says.
+		rule.Action == profile.Remove && (e.Tag == 0x0070_0082 || e.Tag == 0x0070_0083):
 		rule.Action = profile.Dummy
 	}
 	return rule

@@ -42,6 +42,9 @@ func (w *rewriter) clean(rule profile.Rule, e *Element, value []byte, vr VR) {
 	} else {
 		cleanedText = w.cleanText(vr, text)
 	}
+	if vr == CS && cleanedText != text {
+		cleanedText = codeString(cleanedText)
+	}
 	encoded := value
 	if cleanedText != text {
 		encoded = padText(vr, string(w.scope.charset.Encode(limited(vr, cleanedText))))
@@ -53,6 +56,17 @@ func (w *rewriter) clean(rule profile.Rule, e *Element, value []byte, vr VR) {
 	w.counts.add(cleaned)
 	w.residue.value(vr, encoded, w.scope.charset)
 	w.write(e.Tag, vr, encoded)
+}
+
+// codeString is a text in the characters of a CS (PS3.5 6.2).
+func codeString(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == ' ', r == '\\':
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(text))
 }
 
 // leftover is what becomes of an element that nothing is left of.

@@ -49,11 +49,13 @@ func TestContentIsAsValidAsTheOriginal(t *testing.T) {
 	if _, err := exec.LookPath("dciodvfy"); err != nil {
 		t.Skip("install dicom3tools, which has dciodvfy")
 	}
-	documents := make(map[string][]byte)
-	for i, m := range []string{"CT", "MR", "PT", "CR", "DX", "MG", "US", "SC", "XA", "RF", "NM", "SR", "PR", "RTSTRUCT", "XC", "ECG"} {
-		documents[m] = imagingtest.CT(imagingtest.NewPatient(uint64(i)), imagingtest.Options{Modality: m, Rows: 16, Columns: 16})
-	}
-	t.Run("synthetic", func(t *testing.T) { noNewComplaints(t, documents) })
+	t.Run("synthetic", func(t *testing.T) {
+		documents := make(map[string][]byte)
+		for o := range imagingtest.Set(3, 90, imagingtest.DefaultOptions()...) {
+			documents[fmt.Sprint(len(documents))] = o.Data
+		}
+		noNewComplaints(t, documents)
+	})
 	t.Run("corpus", func(t *testing.T) {
 		documents := make(map[string][]byte)
 		for i, path := range corpus(t) {
@@ -61,45 +63,47 @@ func TestContentIsAsValidAsTheOriginal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			in, err := dicom.New().Begin(bytes.NewReader(data))
-			if err != nil || in.Identity().TransferSyntax == imagingtest.Deflated {
-				continue // refused, or not read by dciodvfy
-			}
 			if len(data) < 1<<20 && i%validityStep == 0 {
-				documents[fmt.Sprintf("file %d", i)] = data
+				documents[fmt.Sprint(i)] = data
 			}
 		}
 		noNewComplaints(t, documents)
 	})
 }
 
-// validityStep is how many files of the corpus stand for one another.
-const validityStep = 8
+// validityStep is how many files of the corpus one stands for.
+const validityStep = 12
 
 // unread is what dciodvfy says of a file that it does not understand.
 const unread = "Error - Tags out of order - trailing garbage, wrong transfer syntax, or not valid DICOM"
 
-// noNewComplaints compares what dciodvfy says before and after.
+// accepted is what dciodvfy says where a table of numbers hid the patient: it goes,
+// though the object needs it.
+const accepted = "Error - Missing attribute Type … Required Element=<LUTData> Module=<ModalityLUTMacro>"
+
+// noNewComplaints compares what dciodvfy says before and after, by several sets.
 func noNewComplaints(t *testing.T, documents map[string][]byte) {
 	dir := t.TempDir()
-	for _, options := range []profile.Set{profile.Default, 0} {
-		introduced := make(map[string]int)
-		checked := 0
-		for _, data := range documents {
+	everything := profile.Named()["clinical-trial"] | profile.RetainInstitution | profile.RetainUIDs
+	for name, data := range documents {
+		in, err := dicom.New().Begin(bytes.NewReader(data))
+		if err != nil || in.Identity().TransferSyntax == imagingtest.Deflated {
+			continue // refused, or not read by dciodvfy
+		}
+		before := complaints(t, dir, data)
+		if before[unread] > 0 {
+			continue
+		}
+		for _, options := range []profile.Set{profile.Default, 0, everything} {
 			_, content, _, err := scrubAs(options, data)
-			before := complaints(t, dir, data)
-			if err != nil || before[unread] > 0 {
-				continue
+			if err != nil {
+				t.Fatal(err)
 			}
-			checked++
 			for c, n := range complaints(t, dir, content) {
-				if n > before[c] {
-					introduced[c]++
+				if n > before[c] && c != accepted {
+					t.Errorf("document %s by %v: %s", name, options.Names(), c)
 				}
 			}
-		}
-		for c, n := range introduced {
-			t.Errorf("%v: %d of %d documents: %s", options.Names(), n, checked, c)
 		}
 	}
 }
