@@ -108,7 +108,24 @@ func (d Day) is(day time.Time) bool {
 // Days finds the dates of a text, in order. Where day and month may be either way
 // round, the way that gives a known date counts.
 func (s *Subject) Days(text string) []Day {
-	return s.dates(fold(text))
+	var all []Day
+	for at, part := range windows(text) {
+		for _, d := range s.dates(fold(part)) {
+			if d = d.moved(at); len(all) == 0 || d.Start >= all[len(all)-1].End {
+				all = append(all, d)
+			}
+		}
+	}
+	return all
+}
+
+// moved is the date in a text that has so many bytes more before it.
+func (d Day) moved(by int) Day {
+	d.Start, d.End = d.Start+by, d.End+by
+	for _, f := range []*field{&d.year, &d.month, &d.day} {
+		f.start, f.end = f.start+by, f.end+by
+	}
+	return d
 }
 
 func (s *Subject) dates(units []unit) []Day {

@@ -15,17 +15,26 @@ const (
 // they are. The matches are sorted and do not overlap.
 func (s *Subject) Find(text string) []Match {
 	var found []Match
-	for at := 0; ; at += window - overlap {
-		end := min(at+window, len(text))
-		for _, m := range s.find(text[at:end]) {
+	for at, part := range windows(text) {
+		for _, m := range s.find(part) {
 			m.Start, m.End = m.Start+at, m.End+at
 			found = append(found, m)
 		}
-		if end == len(text) {
-			break
-		}
 	}
 	return merged(found)
+}
+
+// windows parts a long text into overlapping pieces, so that what is held of it stays
+// small.
+func windows(text string) func(yield func(at int, part string) bool) {
+	return func(yield func(int, string) bool) {
+		for at := 0; ; at += window - overlap {
+			end := min(at+window, len(text))
+			if !yield(at, text[at:end]) || end == len(text) {
+				return
+			}
+		}
+	}
 }
 
 func (s *Subject) find(text string) []Match {

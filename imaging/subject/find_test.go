@@ -3,6 +3,7 @@ package subject_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"medvault/imaging/subject"
 )
@@ -75,5 +76,42 @@ func TestFind(t *testing.T) {
 				t.Errorf("found %s\n want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestFindInLongText asks that nothing is lost where a long text is parted.
+func TestFindInLongText(t *testing.T) {
+	s := subject.New(patient)
+	const sentence = "no names here. "
+	for _, before := range []int{64<<10 - 20, 64<<10 - 8, 64 << 10, 63 << 10, 63<<10 - 8, 127 << 10} {
+		text := strings.Repeat(sentence, before/len(sentence)) + strings.Repeat(".", before%len(sentence)) + "Zhang XiaoDong, 13.07.1971." + strings.Repeat(sentence, 9000)
+		found := s.Find(text)
+		if len(found) != 2 || found[0].Start != before || found[1].Kind != subject.Date {
+			t.Errorf("after %d: %+v", before, found)
+		}
+		if days := s.Days(text); len(days) != 1 || text[days[0].Start:days[0].End] != "13.07.1971" || days[0].Shift(text, 1) != "14.07.1971" {
+			t.Errorf("after %d: %+v", before, days)
+		}
+	}
+}
+
+// TestHostileText asks that what is made to be slow is not.
+func TestHostileText(t *testing.T) {
+	names := strings.Repeat("a^a=", 200)
+	s := subject.New(subject.Known{Names: []string{names, strings.Repeat("aaaa ", 200)}, IDs: []string{strings.Repeat("0", 1000), strings.Repeat("1-", 500)}, Others: []string{names}})
+	for _, text := range []string{"a ", "aaaa", "0", "1-", "a@", "张", "省市区", "1.", "一", "March 1 ", "\u0308"} {
+		text := strings.Repeat(text, 1<<18/len(text))
+		began := time.Now()
+		s.Find(text)
+		s.Days(text)
+		sc := s.Scanner()
+		if _, err := sc.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		sc.Value(text, false)
+		sc.Found()
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("%q: %v", text[:4], took)
+		}
 	}
 }

@@ -150,7 +150,7 @@ func (s *Subject) needles(sets []Encoder) []needle {
 	for _, a := range s.known.Addresses {
 		h.address(a)
 	}
-	for _, o := range s.known.Others {
+	for _, o := range s.others() {
 		h.other(o)
 	}
 	return h.needles
@@ -452,16 +452,16 @@ func traditionalText(s string) string {
 }
 
 // other adds another person: family and given name, only together.
-func (h *haystack) other(name string) {
-	if institution(name) {
+func (h *haystack) other(o other) {
+	if len(o.people) == 0 {
 		return
 	}
-	for _, p := range people(name) {
-		if p.script == letter && !p.read && !slices.ContainsFunc(slices.Concat(p.family, p.given), commonWord) && len(strings.Join(p.family, "")) > 1 && len(strings.Join(p.given, "")) > 1 {
+	for _, p := range o.people {
+		if p.script == letter && !p.read && !slices.ContainsFunc(slices.Concat(p.family, p.given), commonWord) && lettersOf(p.family) > 1 && lettersOf(p.given) > 1 {
 			h.latin(p, Other)
 		}
 	}
-	for group := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '=' }) {
+	for group := range strings.FieldsFuncSeq(o.name, func(r rune) bool { return r == '=' }) {
 		if isIdeographic(group) {
 			h.characters(strings.Split(group, "^"), Other)
 		}

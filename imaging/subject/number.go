@@ -102,19 +102,32 @@ func (t *trie) addressPart(part string) {
 	}
 }
 
-// otherPatterns adds a physician, a relative or an institution: only names of several
+// other is a physician, a relative or an institution.
+type other struct {
+	name   string
+	people []person // none of an institution
+}
+
+func newOther(name string) other {
+	if institution(name) {
+		return other{name: name}
+	}
+	return other{name, people(name)}
+}
+
+// otherPatterns adds another person, or an institution where its name has several
 // words, since single ones are words like others.
-func (t *trie) otherPatterns(other string) {
-	if institution(other) {
-		words := pieces(strings.NewReplacer("^", " ", "=", " ").Replace(other))
-		if isIdeographic(strings.Join(words, "")) {
-			t.add(pattern{Other, inside, false}, words)
-		} else if distinctive(words) {
-			t.add(pattern{Other, word, false}, words)
-		}
+func (t *trie) otherPatterns(o other) {
+	if len(o.people) > 0 {
+		t.namePatterns(o.people, Other)
 		return
 	}
-	t.namePatterns(people(other), Other)
+	words := pieces(strings.NewReplacer("^", " ", "=", " ").Replace(o.name))
+	if isIdeographic(strings.Join(words, "")) {
+		t.add(pattern{Other, inside, false}, words)
+	} else if distinctive(words) {
+		t.add(pattern{Other, word, false}, words)
+	}
 }
 
 // institution tells an institution from a person.

@@ -63,12 +63,14 @@ func (sc *Scanner) Write(p []byte) (int, error) {
 // identifiers too: those of three and four characters as words of it, shorter ones
 // where they are all of it and it is no number.
 func (sc *Scanner) Value(text string, number bool) {
-	f := finder{s: sc.s, text: text, units: fold(text), lower: hasLower(text)}
-	f.values(true)
-	f.dates()
-	f.literals()
-	for _, m := range f.found {
-		sc.note(m.Kind)
+	for _, part := range windows(text) {
+		f := finder{s: sc.s, text: part, units: fold(part), lower: hasLower(part)}
+		f.values(true)
+		f.dates()
+		f.literals()
+		for _, m := range f.found {
+			sc.note(m.Kind)
+		}
 	}
 	if !number && len(text) <= maxValue && sc.s.isShortID(letters(text)) {
 		sc.note(ID)

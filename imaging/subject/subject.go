@@ -65,6 +65,7 @@ type Subject struct {
 	days     []time.Time
 	literals []string        // identifiers whose punctuation matters
 	people   func() []person // all readings of the names
+	others   func() []other
 	trie     func() *trie
 }
 
@@ -89,6 +90,12 @@ func New(k Known) *Subject {
 	s.people = sync.OnceValue(func() (all []person) {
 		for _, name := range s.known.Names {
 			all = append(all, people(name)...)
+		}
+		return all
+	})
+	s.others = sync.OnceValue(func() (all []other) {
+		for _, name := range s.known.Others {
+			all = append(all, newOther(name))
 		}
 		return all
 	})
@@ -124,7 +131,7 @@ func (s *Subject) compile() *trie {
 	for _, a := range s.known.Addresses {
 		t.addressPatterns(a)
 	}
-	for _, o := range s.known.Others {
+	for _, o := range s.others() {
 		t.otherPatterns(o)
 	}
 	return t
