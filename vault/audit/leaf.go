@@ -80,8 +80,8 @@ type Commit struct {
 	Attest     *Attest         // of a document; nil of a record
 }
 
-// MaxLeaf is the longest leaf in bytes.
-const MaxLeaf = 64 << 10
+// MaxLeaf is the longest leaf in bytes: its length has two bytes where the log is exported.
+const MaxLeaf = 1<<16 - 1
 
 type wireLeaf struct {
 	V           int         `json:"v"`
