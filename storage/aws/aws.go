@@ -363,6 +363,21 @@ func (d *driver) Retain(ctx context.Context, key, version string, until time.Tim
 	return translate(ctx, err)
 }
 
+func (d *driver) Retention(ctx context.Context, key, version string) (time.Time, error) {
+	in := &sdk.GetObjectRetentionInput{Bucket: d.bucket, Key: aws.String(key)}
+	if version != "" {
+		in.VersionId = aws.String(version)
+	}
+	out, err := d.client.GetObjectRetention(ctx, in)
+	if code(err) == "NoSuchObjectLockConfiguration" {
+		return time.Time{}, nil
+	}
+	if err != nil || out.Retention == nil {
+		return time.Time{}, translate(ctx, err)
+	}
+	return aws.ToTime(out.Retention.RetainUntilDate).UTC(), nil
+}
+
 func (d *driver) Locks(ctx context.Context) (bool, error) {
 	out, err := d.client.GetObjectLockConfiguration(ctx, &sdk.GetObjectLockConfigurationInput{Bucket: d.bucket})
 	if code(err) == "ObjectLockConfigurationNotFoundError" {

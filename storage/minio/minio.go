@@ -94,13 +94,14 @@ func dial(cfg Config) (*driver, error) {
 	if err != nil {
 		return nil, errors.New("endpoint: not accepted") // the library quotes what it was given
 	}
-	return &driver{core: core, bucket: cfg.Bucket}, nil
+	return &driver{core: core, bucket: cfg.Bucket, transport: cfg.Transport}, nil
 }
 
 // driver makes the calls.
 type driver struct {
-	core   *minio.Core
-	bucket string
+	core      *minio.Core
+	bucket    string
+	transport http.RoundTripper // of core
 }
 
 var _ s3.Driver = (*driver)(nil)
@@ -237,18 +238,6 @@ func (d *driver) Versioning(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return v.Status, err
-}
-
-// Retain sets a retention. The library sends it with a Content-MD5, as EnableVersioning.
-func (d *driver) Retain(ctx context.Context, key, version string, until time.Time, mode storage.LockMode) (err error) {
-	retention := minio.Governance
-	if mode == storage.Compliance {
-		retention = minio.Compliance
-	}
-	fips140.WithoutEnforcement(func() {
-		err = d.core.PutObjectRetention(ctx, d.bucket, key, minio.PutObjectRetentionOptions{Mode: &retention, RetainUntilDate: &until, VersionID: version})
-	})
-	return translate(ctx, err)
 }
 
 func (d *driver) Locks(ctx context.Context) (bool, error) {

@@ -72,6 +72,8 @@ type Driver interface {
 	Copy(ctx context.Context, from, to string) error
 	// Retain locks a version until a whole second.
 	Retain(ctx context.Context, key, version string, until time.Time, mode storage.LockMode) error
+	// Retention is until when a version is locked; zero is not.
+	Retention(ctx context.Context, key, version string) (until time.Time, err error)
 	// Versioning is the bucket's status: "Enabled", "Suspended" or "".
 	Versioning(ctx context.Context) (string, error)
 	// Locks tells whether objects can be locked.

@@ -107,6 +107,9 @@ func (b *Bucket) isLocked(ctx context.Context, can capabilities, key, version st
 		return false
 	}
 	o, err := b.driver.Head(ctx, key, version)
+	if err == nil && !o.locked() { // versitygw shows in a head the lock of the current version alone
+		o.LockedUntil, err = b.driver.Retention(ctx, key, version)
+	}
 	if err != nil || !o.locked() {
 		return false // the refusal of the deletion says more
 	}

@@ -71,7 +71,7 @@ func fresh(t testing.TB) options {
 	s := storetest.Servers(t)[0]
 	return options{
 		endpoint: s.Endpoint, access: s.Access, secret: s.Secret, region: "us-east-1",
-		bucket: storetest.BucketName(), insecure: true, create: true,
+		bucket: storetest.BucketName(), insecure: true, create: true, limits: s3.Limits{MaxRetention: time.Hour},
 	}
 }
 

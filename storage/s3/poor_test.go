@@ -21,9 +21,10 @@ import (
 // poor is a service that ignores conditions and checksums, as some do.
 type poor struct {
 	objects  map[string][]byte
-	mangle   bool // what is put is stored with a bit flipped
-	shuffled bool // listings run backwards
-	sticky   bool // deleted versions stay
+	mangle   bool              // what is put is stored with a bit flipped
+	shuffled bool              // listings run backwards
+	sticky   bool              // deleted versions stay
+	parts    map[string][]byte // of uploads; nil is none can be begun
 }
 
 func (p *poor) Put(_ context.Context, key string, body storage.Body, _ s3.Condition) (string, error) {
@@ -100,17 +101,33 @@ func (p *poor) Retain(context.Context, string, string, time.Time, storage.LockMo
 	return s3.ErrUnsupported
 }
 
-func (p *poor) Begin(context.Context, string, [32]byte) (string, error) { return "", s3.ErrUnsupported }
-
-func (p *poor) PutPart(context.Context, string, string, int, storage.Body) (string, error) {
-	return "", s3.ErrUnsupported
+func (p *poor) Retention(context.Context, string, string) (time.Time, error) {
+	return time.Time{}, s3.ErrUnsupported
 }
 
-func (p *poor) Complete(context.Context, string, string, []s3.Part, s3.Condition) (string, error) {
-	return "", s3.ErrUnsupported
+func (p *poor) Begin(_ context.Context, key string, _ [32]byte) (string, error) {
+	if p.parts == nil {
+		return "", s3.ErrUnsupported
+	}
+	p.parts[key] = nil
+	return key, nil
 }
 
-func (p *poor) Abort(context.Context, string, string) error { return s3.ErrUnsupported }
+func (p *poor) PutPart(_ context.Context, _, upload string, _ int, part storage.Body) (string, error) {
+	b, err := io.ReadAll(part.Reader())
+	p.parts[upload] = append(p.parts[upload], b...)
+	return "etag", err
+}
+
+func (p *poor) Complete(ctx context.Context, key, upload string, _ []s3.Part, c s3.Condition) (string, error) {
+	defer delete(p.parts, upload)
+	return p.Put(ctx, key, storetest.Body(p.parts[upload]), c)
+}
+
+func (p *poor) Abort(_ context.Context, _, upload string) error {
+	delete(p.parts, upload)
+	return nil
+}
 
 func (p *poor) Uploads(context.Context, string) iter.Seq2[s3.Upload, error] {
 	return func(yield func(s3.Upload, error) bool) { yield(s3.Upload{}, s3.ErrUnsupported) }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"medvault/storage"
 )
@@ -53,6 +54,9 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"a cancelled reader fails", cancelled},
 		{"repair replaces what was bad", repair},
 		{"repair refuses what was not found bad", repairCondition},
+		{"the store's own sum is the right one or none", ownSum},
+		{"what is locked stays", locks},
+		{"repair under a lock", repairLocked},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
@@ -418,6 +422,123 @@ func repairCondition(t *testing.T, s storage.Store) {
 	}
 	if got := read(t, s, "objects/rc", 0, -1); !bytes.Equal(got, there) {
 		t.Error("a refused repair changed what lies there")
+	}
+}
+
+func ownSum(t *testing.T, s storage.Store) {
+	can, err := storage.Probe(t.Context(), s)
+	if err != nil {
+		t.Fatalf("Probe = %v", err)
+	}
+	b := Bytes(5000)
+	put(t, s, "objects/own", b)
+	sum, ok, err := storage.OwnSum(t.Context(), s, "objects/own")
+	if err != nil || ok != can.StoredSHA256 || ok && sum != sha256.Sum256(b) {
+		t.Errorf("OwnSum = %x, %v, %v; want the right one if the store can tell (%v)", sum, ok, err, can.StoredSHA256)
+	}
+	if _, ok, err := storage.OwnSum(t.Context(), s, "objects/none"); ok || can.StoredSHA256 && !errors.Is(err, storage.ErrNotExist) {
+		t.Errorf("OwnSum of the absent = %v, %v; want ErrNotExist", ok, err)
+	}
+}
+
+// lockable tells whether the store can lock, or holds it to refusing.
+func lockable(t *testing.T, s storage.Store, key string) bool {
+	t.Helper()
+	can, err := storage.Probe(t.Context(), s)
+	if err != nil {
+		t.Fatalf("Probe = %v", err)
+	}
+	if !can.ObjectLock {
+		if err := storage.Lock(t.Context(), s, key, time.Now().Add(time.Minute), storage.Governance); !errors.Is(err, storage.ErrNoLock) {
+			t.Errorf("Lock = %v; want ErrNoLock from a store without locks", err)
+		}
+	}
+	return can.ObjectLock
+}
+
+// locks wants a store that may lock for an hour.
+func locks(t *testing.T, s storage.Store) {
+	ctx, b := t.Context(), Bytes(1000)
+	put(t, s, "objects/l", b)
+	if info, err := s.Head(ctx, "objects/l"); err != nil || !info.LockedUntil.IsZero() || info.LockMode != "" {
+		t.Errorf("Head = %+v, %v; want no lock that nobody set", info, err)
+	}
+	if !lockable(t, s, "objects/l") {
+		return
+	}
+	soon := time.Now().Add(3 * time.Second)
+	lock(t, s, "objects/l", soon, storage.Governance)
+	lock(t, s, "objects/l", soon.Add(-2*time.Second), storage.Governance) // no shorter
+	info, err := s.Head(ctx, "objects/l")
+	if err != nil || info.LockedUntil.Before(soon) || info.LockedUntil.After(soon.Add(time.Second)) || info.LockMode != storage.Governance {
+		t.Fatalf("Head = %+v, %v; want it locked until %v", info, err, soon)
+	}
+	var locked *storage.LockedError
+	if err := s.Delete(ctx, "objects/l"); !errors.Is(err, storage.ErrLocked) || !errors.As(err, &locked) || !locked.Until.Equal(info.LockedUntil) || locked.Versions != 1 {
+		t.Errorf("Delete = %v; want a LockedError of one version until %v", err, info.LockedUntil)
+	}
+	if got := read(t, s, "objects/l", 0, -1); !bytes.Equal(got, b) {
+		t.Error("what is locked did not stay")
+	}
+	put(t, s, "objects/strict", b)
+	lock(t, s, "objects/strict", soon, storage.Compliance)
+	lock(t, s, "objects/strict", soon, storage.Governance) // which compliance includes
+	if err := storage.Lock(ctx, s, "objects/strict", soon.Add(time.Minute), storage.Governance); !errors.Is(err, storage.ErrNoLock) {
+		t.Errorf("Lock of what is locked more strictly = %v; want ErrNoLock", err)
+	}
+	for name, err := range map[string]error{
+		"too long":     storage.Lock(ctx, s, "objects/l", time.Now().Add(2*time.Hour), storage.Governance),
+		"past":         storage.Lock(ctx, s, "objects/l", time.Now().Add(-time.Hour), storage.Governance),
+		"unknown mode": storage.Lock(ctx, s, "objects/l", time.Now().Add(time.Minute), "forever"),
+	} {
+		if !errors.Is(err, storage.ErrNoLock) {
+			t.Errorf("Lock, %s = %v; want ErrNoLock", name, err)
+		}
+	}
+	if err := storage.Lock(ctx, s, "objects/none", soon, storage.Governance); !errors.Is(err, storage.ErrNotExist) {
+		t.Errorf("Lock of the absent = %v; want ErrNotExist", err)
+	}
+	time.Sleep(time.Until(soon.Add(1500 * time.Millisecond)))
+	for _, key := range []string{"objects/l", "objects/strict"} {
+		if err := s.Delete(ctx, key); err != nil {
+			t.Errorf("Delete(%s) when the lock is over = %v; want nil", key, err)
+		}
+	}
+	nothing(t, s)
+}
+
+func repairLocked(t *testing.T, s storage.Store) {
+	ctx := t.Context()
+	put(t, s, "objects/rl", Bytes(1000))
+	if !lockable(t, s, "objects/rl") {
+		return
+	}
+	until := time.Now().Add(time.Minute)
+	lock(t, s, "objects/rl", until, storage.Governance)
+	bad, err := s.Head(ctx, "objects/rl")
+	if err != nil {
+		t.Fatalf("Head = %v", err)
+	}
+	good := Bytes(900)
+	if err := s.Repair(ctx, "objects/rl", bad, Body(good)); err != nil {
+		t.Fatalf("Repair = %v", err)
+	}
+	if got := read(t, s, "objects/rl", 0, -1); !bytes.Equal(got, good) {
+		t.Error("Get after Repair gives other bytes")
+	}
+	if now, err := s.Head(ctx, "objects/rl"); err != nil || now.Version == bad.Version || !now.LockedUntil.Equal(bad.LockedUntil) || now.LockMode != bad.LockMode {
+		t.Errorf("Head = %+v, %v; want a new version that is locked as %+v", now, err, bad)
+	}
+	var locked *storage.LockedError
+	if err := s.Delete(ctx, "objects/rl"); !errors.As(err, &locked) || locked.Versions != 2 {
+		t.Errorf("Delete = %v; want both versions locked", err)
+	}
+}
+
+func lock(t *testing.T, s storage.Store, key string, until time.Time, mode storage.LockMode) {
+	t.Helper()
+	if err := storage.Lock(t.Context(), s, key, until, mode); err != nil {
+		t.Fatalf("Lock(%s) = %v", key, err)
 	}
 }
 
