@@ -30,6 +30,8 @@ type Info struct {
 	SHA256  [32]byte // as the store or the object's metadata says: see OwnSum; zero when neither does
 	Version string   // version id or ETag, for Repair; empty when unknown
 
+	Modified time.Time // when it was written, as the store says; zero when it does not
+
 	// Head alone tells these, of the version it describes.
 	LockedUntil time.Time // UTC; zero is not locked, or a store without locks
 	LockMode    LockMode  // empty when not locked

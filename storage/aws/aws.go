@@ -289,7 +289,7 @@ func (d *driver) listFirst(ctx context.Context, prefix, after string) iter.Seq2[
 
 func yieldAll(page []types.Object, yield func(storage.Info, error) bool) bool {
 	for _, o := range page {
-		if !yield(storage.Info{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Version: s3.ETag(aws.ToString(o.ETag))}, nil) {
+		if !yield(storage.Info{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Version: s3.ETag(aws.ToString(o.ETag)), Modified: aws.ToTime(o.LastModified)}, nil) {
 			return false
 		}
 	}

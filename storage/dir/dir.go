@@ -191,7 +191,7 @@ func describe(key string, info fs.FileInfo) storage.Info {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		version = fmt.Sprintf("%x-%s", st.Ino, version)
 	}
-	return storage.Info{Key: key, Size: info.Size(), Version: version}
+	return storage.Info{Key: key, Size: info.Size(), Version: version, Modified: info.ModTime()}
 }
 
 // Delete removes the object and what Repair has put in quarantine of it.

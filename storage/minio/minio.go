@@ -201,7 +201,7 @@ func (d *driver) List(ctx context.Context, prefix, after string, first bool) ite
 				yield(storage.Info{}, translate(ctx, o.Err))
 				return
 			}
-			if !yield(storage.Info{Key: o.Key, Size: o.Size, Version: o.ETag}, nil) {
+			if !yield(storage.Info{Key: o.Key, Size: o.Size, Version: o.ETag, Modified: o.LastModified}, nil) {
 				return
 			}
 		}
