@@ -18,6 +18,8 @@ const explicitLE = "1.2.840.10008.1.2.1"
 // maskPlan is what is to become of the pixels of a document. It is made before the
 // first byte is written, because file meta and attributes speak of the result.
 type maskPlan struct {
+	rules   PixelRules
+	signs   signs
 	how     painting
 	picture bool        // there is pixel data
 	shape   pixel.Shape // of the original
@@ -50,14 +52,17 @@ const (
 // be painted is refused; rules that cannot be followed hold the document.
 func (in *incoming) planPixels(rules PixelRules, release *imaging.Release) (*maskPlan, error) {
 	s, h := in.split.Syntax, in.header
-	p := &maskPlan{syntax: s.UID, shape: shapeOf(h, s), word: 1}
-	found := signsOf(h, s, in.identity.SOPClass)
-	rule, reasons := rules.decide(found)
+	p := &maskPlan{rules: rules, signs: signsOf(h, s, in.identity.SOPClass), syntax: s.UID, shape: shapeOf(h, s), word: 1}
+	rule, reasons := rules.decide(p.signs)
 	p.reasons = reasons
-	p.picture = found["pixels"][0] == "yes"
+	p.picture = p.signs["pixels"][0] == "yes"
 	regions, hasRegions := regionsOf(h, s.order(), p.shape.Rows, p.shape.Columns)
 	if hasRegions {
 		p.suggest = outside(regions, p.shape.Rows, p.shape.Columns)
+		hasRegions = len(p.suggest) <= maxMasks
+	}
+	if !hasRegions {
+		p.suggest = nil
 	}
 	switch {
 	case rule.action == maskPicture && rule.outsideRegions && !hasRegions:
@@ -68,9 +73,8 @@ func (in *incoming) planPixels(rules PixelRules, release *imaging.Release) (*mas
 		p.masks, p.suggest = rule.masks, slices.Clip(rule.masks)
 	}
 	if !p.picture {
-		p.masks, p.suggest = nil, nil
+		p.suggest = nil
 	}
-
 	why := p.paintable(h, s)
 	p.legible = why == ""
 	if release != nil {
@@ -94,6 +98,25 @@ func (in *incoming) planPixels(rules PixelRules, release *imaging.Release) (*mas
 		p.how = untouched
 	}
 	return p, nil
+}
+
+// learn adds what a later segment says of a picture that has not come yet.
+func (p *maskPlan) learn(s *Segment, syntax Syntax) {
+	for key, value := range signsOf(s, syntax, "") {
+		if _, known := p.signs[key]; !known || key == "pixels" {
+			p.signs[key] = value
+		}
+	}
+}
+
+// late decides once more, about a picture that lies behind another long value: what
+// describes it was not in the header. It cannot be masked.
+func (p *maskPlan) late() {
+	rule, reasons := p.rules.decide(p.signs)
+	if rule.action == maskPicture {
+		reasons = append(reasons, "mask-impossible")
+	}
+	p.reasons = append(p.reasons, reasons...)
 }
 
 func maskImpossible(why string) *imaging.Refusal {
@@ -378,7 +401,9 @@ func (s *scrubbing) picture(e *Element) error {
 		patch = nil // the script has the original whole
 	}
 	at := s.content.n
-	s.review.hold(!s.plan.picture, "pixels-behind-a-long-value") // the plan has not seen them
+	if s.review.past = true; !s.plan.picture {
+		s.plan.late()
+	}
 	switch s.plan.how {
 	case inPlace:
 		return s.frames.follow(s.split, e, at, &nativePainter{

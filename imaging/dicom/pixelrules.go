@@ -35,6 +35,7 @@ var builtIn = func() []pixelRule {
 
 const (
 	maxRulesFile  = 1 << 20
+	maxRegions    = 100 // a scanner shows a handful
 	classesPrefix = "1.2.840.10008.5.1.4.1.1"
 	unknownReason = "unknown-picture" // no rule fits
 )
@@ -112,7 +113,12 @@ func (r PixelRules) decide(s signs) (pixelRule, []string) {
 	return *first, reasons
 }
 
+// fits reports whether all conditions hold. There is nothing to mask where there are no
+// pixels; such a document is for another rule.
 func (r *pixelRule) fits(s signs) bool {
+	if r.action == maskPicture && s["pixels"][0] != "yes" {
+		return false
+	}
 	for i := range r.conditions {
 		c := &r.conditions[i]
 		if c.fits(s[c.key]) == c.not {
@@ -353,7 +359,7 @@ func regionsOf(header *Segment, order interface{ Uint32([]byte) uint32 }, rows, 
 		if len(corner) < 4 || x0 >= x1 || y0 >= y1 {
 			return nil, false
 		}
-		if regions = append(regions, imaging.Mask{X: x0, Y: y0, Width: x1 - x0, Height: y1 - y0}); len(regions) > maxMasks {
+		if regions = append(regions, imaging.Mask{X: x0, Y: y0, Width: x1 - x0, Height: y1 - y0}); len(regions) > maxRegions {
 			return nil, false
 		}
 	}

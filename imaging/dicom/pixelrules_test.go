@@ -165,6 +165,51 @@ func TestRulesOfADeployment(t *testing.T) {
 	}
 }
 
+// TestPicturesBehindALongValue are judged by what comes after it as well.
+func TestPicturesBehindALongValue(t *testing.T) {
+	long := imagingtest.Element{Tag: 0x00251010, VR: "OB", Value: make([]byte, 1<<20+2)}
+	for name, c := range map[string]struct {
+		o    imagingtest.Options
+		want []string
+	}{
+		"CT":          {imagingtest.Options{}, nil},
+		"CT marked":   {imagingtest.Options{BurnedIn: "YES"}, []string{"burned-in-annotation"}},
+		"report":      {imagingtest.Options{Modality: "SR"}, nil},
+		"with pixels": {imagingtest.Options{SOPClass: classes + "88.33"}, []string{"unknown-picture"}},
+		"ultrasound":  {imagingtest.Options{Modality: "US"}, []string{"colour", "ultrasound"}},
+	} {
+		c.o.Rows, c.o.Columns, c.o.Plain, c.o.Extra = 8, 8, true, []imagingtest.Element{long}
+		out, _ := released(t, imagingtest.CT(imagingtest.NewPatient(5), c.o), nil)
+		if !slices.Equal(out.Report.Reasons, c.want) || (out.Held == "") != (c.want == nil) {
+			t.Errorf("%s: held %q for %v; want %v", name, out.Held, out.Report.Reasons, c.want)
+		}
+	}
+	rules, err := dicom.ParsePixelRules([]byte("mask 0,0,1,1 when class=*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _, _, err := scrubReleased(dicom.With(dicom.Config{Pixels: rules}),
+		imagingtest.CT(imagingtest.NewPatient(5), imagingtest.Options{Rows: 8, Columns: 8, Extra: []imagingtest.Element{long}}), nil)
+	if err != nil || !slices.Contains(out.Report.Reasons, "mask-impossible") {
+		t.Errorf("masked: held %q for %v (%v); want mask-impossible", out.Held, out.Report.Reasons, err)
+	}
+}
+
+// TestAMaskIsNoPass: a rule for the pictures of a device says nothing of its documents.
+func TestAMaskIsNoPass(t *testing.T) {
+	for _, text := range []string{"mask 0,0,1,1 when manufacturer=*", "mask outside-regions when manufacturer=*"} {
+		rules, err := dicom.ParsePixelRules([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		original := imagingtest.CT(imagingtest.NewPatient(5), imagingtest.Options{Modality: "DOC"})
+		out, _, _, err := scrubReleased(dicom.With(dicom.Config{Pixels: rules}), original, nil)
+		if err != nil || out.Held != forReview {
+			t.Errorf("%s: held %q (%v); want %s", text, out.Held, err, forReview)
+		}
+	}
+}
+
 // TestRuleMasksThatCannotBePainted hold the document; nobody is there to refuse it to.
 func TestRuleMasksThatCannotBePainted(t *testing.T) {
 	rules, err := dicom.ParsePixelRules([]byte("mask 0,0,1,1 when modality=US"))

@@ -19,7 +19,8 @@ type review struct {
 	plan     *maskPlan
 	unseen   []string // codes
 	residual bool     // see residue
-	past     bool     // the header has been looked at
+	begun    bool     // the header has been looked at
+	past     bool     // the picture has come
 }
 
 // hold withholds the view for a reason that the picture does not show.
@@ -46,7 +47,11 @@ func (r *review) verdict(release *imaging.Release) string {
 
 // segment looks at the original for what the plan cannot have seen: attributes that
 // speak of the picture from behind it, and overlays in spare bits of the pixels.
-func (r *review) segment(s *Segment) {
+func (r *review) segment(s *Segment, syntax Syntax) {
+	if r.begun && !r.past {
+		r.plan.learn(s, syntax)
+	}
+	r.begun = true
 	for i := int32(0); int(i) < len(s.Elements); i = s.Elements[i].Next {
 		e := &s.Elements[i]
 		switch e.Tag {
@@ -55,7 +60,6 @@ func (r *review) segment(s *Segment) {
 		}
 		r.hold(e.Tag.Group()&0xFF01 == 0x6000 && e.Tag.Element() == 0x0102 && trimmed(string(s.Bytes(e))) != "", "overlay-in-pixels")
 	}
-	r.past = true
 }
 
 // report says what became of the pixels, and why somebody should look at them.

@@ -161,7 +161,7 @@ func (s *scrubbing) segment(from *Segment, written []byte) error {
 	if _, err := s.content.Write(written); err != nil {
 		return fmt.Errorf("write content: %w", err)
 	}
-	s.review.segment(from)
+	s.review.segment(from, s.split.Syntax)
 	s.rewrite.residue.bytes(written)
 	if s.past {
 		return nil
