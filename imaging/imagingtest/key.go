@@ -282,6 +282,9 @@ func (s *scope) describe(tag uint32, vr, want string) {
 		r.Path, r.Absent = at, s.fate == may
 		s.key = append(s.key, r)
 	}
+	if vr == "SH" && said.text != "" {
+		words = words[:1] // the token takes the rest of the room
+	}
 	for _, w := range words {
 		row(Row{Action: TextRetained, Want: []byte(w), Word: true})
 	}
@@ -301,7 +304,11 @@ func (s *scope) phrase(most int, vr string) (words []string, said mention, text 
 		said = pick(s.r, s.mentions)
 		for n := len(words); n > 0; n-- {
 			text = join2(words[:n], said.text, last || n == 1)
-			if raw, ok := s.enc.text(vr, text); ok && len(raw) <= most {
+			room := most
+			if said.date != "" {
+				room -= 4 // for a longer month
+			}
+			if raw, ok := s.enc.text(vr, text); ok && len(raw) <= room {
 				return words[:n], said, text
 			}
 		}

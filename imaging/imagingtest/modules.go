@@ -330,8 +330,8 @@ func (s *scope) hidden() {
 			s.add(0x00281055, "LO", "as in "+p.UID(3, 1, 1, s.number), "r", p.UID(3, 1, 1, s.number))
 		}
 	case 5: // where a private value is known to be safe
-		s.add(0x00190010, "LO", "GEMS_ACQU_01", "-")
-		s.add(0x0019109E, "LO", "FSE "+p.mrn, "r", p.mrn)
+		s.add(0x00190020, "LO", "GEMS_ACQU_01", "-")
+		s.add(0x0019209E, "LO", "FSE "+p.mrn, "r", p.mrn)
 	case 6: // in what should be numbers, as another program's memory holds it
 		var text []byte
 		for _, u := range utf16.Encode([]rune(p.ID + " " + p.Accession)) {
