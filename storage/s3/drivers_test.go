@@ -63,7 +63,10 @@ type driver struct {
 // each runs a test with every driver.
 func each(t *testing.T, run func(*testing.T, driver)) {
 	for name, dial := range drivers() {
-		t.Run(name, func(t *testing.T) { run(t, driver{dial}) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, driver{dial})
+		})
 	}
 }
 
@@ -92,6 +95,7 @@ func TestStore(t *testing.T) {
 			versioning, lock bool
 		}{{"plain", false, false}, {"versions", true, false}, {"lockable", false, true}} {
 			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
 				storetest.Run(t, func(t *testing.T) storage.Store {
 					o := fresh(t)
 					o.versioning, o.lock = c.versioning, c.lock
