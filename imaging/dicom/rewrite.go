@@ -45,6 +45,7 @@ type rewriter struct {
 	path     profile.Path // the sequences being written, outermost first
 	scope    scope
 	pending  []insert
+	told     [][2]int // where in out what the content says of itself stands; until search
 	out      []byte
 	begun    bool
 	pixels   bool // pixel data has been kept
@@ -160,8 +161,22 @@ func (w *rewriter) insertBefore(t Tag) {
 	for len(w.pending) > 0 && w.pending[0].tag < t {
 		in := w.pending[0]
 		w.pending = w.pending[1:]
+		from := len(w.out)
 		w.write(in.tag, in.vr, padText(in.vr, in.value))
+		w.told = append(w.told, [2]int{from, len(w.out)})
 	}
+}
+
+// search looks for the patient in what was written, but for what the content says of
+// its own making: a name may well be a word of that.
+func (w *rewriter) search(written []byte) {
+	at := 0
+	for _, own := range w.told {
+		w.residue.bytes(written[at:own[0]])
+		at = own[1]
+	}
+	w.residue.bytes(written[at:])
+	w.told = w.told[:0]
 }
 
 // fileMeta writes preamble and group 0002 anew (PS3.10 7.1): nothing of the

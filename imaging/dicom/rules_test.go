@@ -531,6 +531,15 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestPatientCalledAsTheMethod is not found in what the content says of itself.
+func TestPatientCalledAsTheMethod(t *testing.T) {
+	original := around(imagingtest.Options{Omit: []uint32{0x00100010}}, a(0x00100010, "PN", "Characteristics^Profile"))
+	_, out, _ := scrubbed(t, profile.Default|profile.RetainPatientCharacteristics, original)
+	if out.Held != "" {
+		t.Errorf("held %q; want it shown", out.Held)
+	}
+}
+
 // TestReportCounts adds up to the elements of the document.
 func TestReportCounts(t *testing.T) {
 	_, out, _ := scrubbed(t, profile.Default, around(imagingtest.Options{}))

@@ -162,7 +162,7 @@ func (s *scrubbing) segment(from *Segment, written []byte) error {
 		return fmt.Errorf("write content: %w", err)
 	}
 	s.review.segment(from, s.split.Syntax)
-	s.rewrite.residue.bytes(written)
+	s.rewrite.search(written)
 	if s.past {
 		return nil
 	}
