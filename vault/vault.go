@@ -59,6 +59,7 @@ type Vault struct {
 	intents *intents
 	tokens  *token.Tokens
 	log     *audit.Sequencer
+	signer  *audit.Signer // of the log and of reports
 	logKey  note.Verifier
 	logVKey string // the same in text
 	deks    *dekCache
@@ -122,6 +123,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.signer = signer
 	v.logKey, v.logVKey = signer.Verifier(), signer.VerifierKey()
 	v.log, err = audit.NewSequencer(audit.SequencerConfig{Tree: cfg.Catalog, Signer: signer, Now: cfg.Now,
 		Report: func(err error) { cfg.Log.Error("append to the log", "err", err) }})

@@ -20,6 +20,8 @@
 //	origin     what wrote it when no person did, e.g. dev-auto-care
 //	persons    on whose word it was written then: who proposed, who approved
 //	recipient  institution to which an export went
+//	check      of a verification that has ended: level, regions, how many objects were
+//	           checked, how many findings, SHA-256 of the report
 //	commit     what was stored: kind, size and sha256 of the ciphertext,
 //	           generation, seal, regions promised, the object it supersedes; for
 //	           a document also attest: how identity was taken out of it
@@ -65,7 +67,17 @@ type Leaf struct {
 	Origin      string
 	Persons     []string // on whose word the vault itself acts: who proposed, who approved
 	Recipient   string   // institution to which an export went; no person
+	Check       *Check   // of a verification that has ended
 	Commit      *Commit  // of acts that store something
+}
+
+// Check is what a verification of regions came to.
+type Check struct {
+	Level    string   `json:"level"`
+	Regions  []string `json:"regions"`
+	Checked  int64    `json:"checked"`
+	Findings int64    `json:"findings"`
+	Report   string   `json:"report"` // hex SHA-256
 }
 
 // Commit says what was stored, so that the log is also the manifest of the regions.
@@ -101,6 +113,7 @@ type wireLeaf struct {
 	Origin      string      `json:"origin,omitempty"`
 	Persons     []string    `json:"persons,omitempty"`
 	Recipient   string      `json:"recipient,omitempty"`
+	Check       *Check      `json:"check,omitempty"`
 	Commit      *wireCommit `json:"commit,omitempty"`
 }
 
@@ -126,7 +139,7 @@ func (l Leaf) Encode() ([]byte, error) {
 		V: 1, Time: l.Time.UTC().Format(timeLayout), Actor: l.Actor, Role: string(l.Role), Purpose: string(l.Purpose),
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
-		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient,
+		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient, Check: l.Check,
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
@@ -186,7 +199,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Time: when, Actor: w.Actor, Role: record.Role(w.Role), Purpose: record.Purpose(w.Purpose), Action: record.Action(w.Action),
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
-		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient,
+		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient, Check: w.Check,
 	}
 	if c := w.Commit; c != nil {
 		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions,
@@ -230,6 +243,12 @@ func (w wireLeaf) check() error {
 	}
 	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin, w.Recipient}, w.Policies...)
 	texts = append(append(texts, w.Obligations...), w.Persons...)
+	if c := w.Check; c != nil {
+		if !isSHA256(c.Report) || c.Checked < 0 || c.Findings < 0 {
+			return errors.New("check of a negative number or without its report")
+		}
+		texts = append(append(texts, c.Level), c.Regions...)
+	}
 	if c := w.Commit; c != nil {
 		if w.Object == "" {
 			return errors.New("commit without an object")

@@ -165,6 +165,8 @@ const (
 	ActionRegions   Action = "regions.list"
 	ActionVerify    Action = "regions.verify"
 	ActionRepair    Action = "regions.repair"
+	ActionDecrypt   Action = "regions.decrypt" // learn of every object whether its keys open it, and nothing else
+	ActionDiscard   Action = "regions.discard" // delete from quarantine, two persons
 	ActionAuditRead Action = "audit.read"
 	ActionKeys      Action = "keys.manage"
 	ActionAttest    Action = "attest.read"
