@@ -181,7 +181,7 @@ func openRegions(ctx context.Context, cfg *Config, profile transport.Profile, se
 
 func openBucket(ctx context.Context, c RegionConfig, bucket string, profile transport.Profile, create bool) (storage.Store, error) {
 	if c.Driver == "dir" {
-		return dir.New(dir.Config{Root: c.Path, Create: create})
+		return dir.New(dir.Config{Root: c.Path, Create: create, Folders: record.Folders(catalog.ClassObjects)})
 	}
 	roots, err := readRoots("caFile", c.CAFile)
 	if err != nil {

@@ -48,6 +48,9 @@ type Config struct {
 	// bucket that was lost must not come back empty and pass for a healthy one. To
 	// begin again with an empty disk, make the directory and a file ~bucket in it.
 	Create bool
+	// Folders are made when the bucket is opened, so that no Put waits for one. A Put
+	// makes those that are missing; those that cannot be made now are left to it.
+	Folders []string
 }
 
 // New opens a bucket and removes what a crash more than a day ago left half-written.
@@ -71,6 +74,12 @@ func New(c Config) (*Store, error) {
 	if err := s.sweep(time.Now().Add(-staleAfter)); err != nil {
 		return nil, fmt.Errorf("open bucket directory: %w", err)
 	}
+	for _, name := range c.Folders {
+		if err := storage.CheckKey(name); err != nil {
+			return nil, fmt.Errorf("folder: %w", err)
+		}
+	}
+	_ = s.makeFolders(c.Folders) // the first Put that needs one says why it cannot
 	return s, nil
 }
 

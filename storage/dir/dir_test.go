@@ -30,6 +30,36 @@ func open(t testing.TB, root string) *dir.Store {
 	return s
 }
 
+func TestFoldersAreMadeBeforehandAndAgain(t *testing.T) {
+	root := t.TempDir()
+	config := dir.Config{Root: root, Create: true, Folders: []string{"objects/aa", "objects/ab"}}
+	s, err := dir.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range config.Folders {
+		if info, err := os.Stat(filepath.Join(root, name)); err != nil || !info.IsDir() {
+			t.Errorf("%s: %v; want a folder", name, err)
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(root, "objects")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), "objects/aa/x", storetest.Body(storetest.Bytes(10))); err != nil {
+		t.Errorf("Put after somebody removed the folders = %v", err)
+	}
+	for range s.List(t.Context(), "objects/ab/", "") {
+		t.Error("an empty folder lists an object")
+	}
+	if _, err := dir.New(config); err != nil {
+		t.Errorf("New over what is there = %v", err)
+	}
+	config.Folders = []string{"../out"}
+	if _, err := dir.New(config); err == nil {
+		t.Error("New takes a folder outside")
+	}
+}
+
 func TestRepairKeepsBadBytesInQuarantine(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, root)

@@ -190,6 +190,33 @@ func (s *Store) settle(folder string) error {
 	return nil
 }
 
+// makeFolders is settle for many folders, with one look at the disk for each parent.
+func (s *Store) makeFolders(names []string) error {
+	parents := make(map[string]bool)
+	for _, name := range names {
+		folder := s.path(name)
+		parent := filepath.Dir(folder)
+		if !parents[parent] {
+			if err := s.settle(parent); err != nil {
+				return err
+			}
+			parents[parent] = true
+		}
+		if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	for parent := range parents {
+		if err := syncDir(parent); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		s.settled.Store(s.path(name), struct{}{})
+	}
+	return nil
+}
+
 func syncDir(path string) error { return syncFile(path) }
 
 // syncFile brings a file's bytes, or a folder's names, to disk.
