@@ -114,10 +114,12 @@ func (f *finder) counts(p *pattern, from, i, end int) bool {
 	switch p.rule {
 	case word:
 		return f.wordEnds(end)
+	case initial:
+		return f.wordEnds(end) && (end == len(us) || us[end].class != digit)
 	case inside:
 		return true
 	case context:
-		return f.wordEnds(end) && (f.introduced(i) || f.spelledAsName(i, end))
+		return f.wordEnds(end) && (end == len(us) || us[end].class != digit) && (f.introduced(i) || f.spelledAsName(i, end))
 	case titled:
 		return f.wordEnds(end) && f.introduced(i)
 	case called:

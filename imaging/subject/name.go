@@ -251,18 +251,16 @@ func (t *trie) initials(p person, kind Kind) {
 	if len(p.given) == 0 || family < 2 {
 		return
 	}
-	rule := word
+	before, behind := word, initial
 	if family < 4 {
-		rule = context
+		before, behind = context, context
 	}
-	add := func(parts ...[]string) {
-		t.add(pattern{kind, rule, rule == word && kind != Other}, parts...)
-	}
+	strong := family >= 4 && kind != Other
 	first := firstLetters(p.given)
 	all := firstLetters(slices.Concat(p.given, p.middle))
 	for _, in := range [][]string{first[:1], first, all} {
-		add(p.family, in)
-		add(in, p.family)
+		t.add(pattern{kind, behind, strong}, p.family, in)
+		t.add(pattern{kind, before, strong}, in, p.family)
 	}
 }
 

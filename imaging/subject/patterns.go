@@ -84,58 +84,64 @@ func province(code []byte) bool {
 // phone looks for a telephone number at unit i: a Chinese mobile, one with an area
 // code, an international one, or any behind a label.
 func (f *finder) phone(i int) {
-	const longest = 15
-	var number [longest + 1]byte
+	const longest, most = 15, 2 // digits; separators between groups
 	us := f.units
-	n, end, gaps, groups := 0, i, 0, 1
-	for j := i; j < len(us) && n <= longest && gaps <= 2; j++ {
-		switch u := us[j]; {
-		case u.class == digit:
-			if gaps > 0 {
-				groups++
-			}
-			number[n] = byte(u.r)
-			n++
-			gaps, end = 0, j+1
-		case u.r == '-' || u.r == ' ' || u.r == '(' || u.r == ')' || u.r == '/' || u.r == '.':
-			gaps++
-		default:
-			gaps = longest
-		}
-	}
-	if n < 6 || n > longest || end < len(us) && us[end].class == letter || fraction(us, i) {
+	if fraction(us, i) {
 		return
 	}
-	first := run(us, i)
-	from, plus := i, false
+	from := i
 	if i > 0 && us[i-1].r == '+' {
-		from, plus = i-1, true
+		from--
 	}
+	plus := from < i
 	if from > 0 && us[from-1].r == '(' {
 		from--
 	}
-	digits := string(number[:n])
-	switch {
-	case plus && n >= 8:
-	case mobile(digits) && groupsOf(first, 11, 3): // 13800138000, 138 0013 8000
-	case n == 13 && digits[:2] == "86" && mobile(digits[2:]), n == 15 && digits[:4] == "0086" && mobile(digits[4:]):
-	case n >= 10 && n <= 12 && digits[0] == '0' && digits[1] != '0' && groups >= 2 && (first == 3 || first == 4) && n-first >= 7: // 010-88881234
-	case n == 10 && groups == 3 && first == 3 && digits[0] >= '2' && from < i, n == 10 && groups == 3 && first == 3 && digits[0] >= '2' && northAmerican(us, i):
-	case f.afterPhoneLabel(from):
-	default:
-		if short := first; short == 11 && mobile(string(number[:11])) { // what follows is another number
-			f.add(from, i+11, Phone)
+	var number []byte
+	dashed := true // more than spaces between all groups
+	first := run(us, i)
+	for j, groups := i, 1; ; groups++ {
+		n := run(us, j)
+		if n == 0 || len(number)+n > longest {
+			return
 		}
-		return
+		for _, u := range us[j : j+n] {
+			number = append(number, byte(u.r))
+		}
+		if j += n; j < len(us) && us[j].class == letter {
+			return
+		}
+		if telephone(string(number), first, groups, plus, dashed) || len(number) >= 6 && f.afterPhoneLabel(from) {
+			f.add(from, j, Phone)
+			return
+		}
+		gap := 0
+		for j < len(us) && gap < most && (us[j].r == '-' || us[j].r == ' ' || us[j].r == '(' || us[j].r == ')' || us[j].r == '/' || us[j].r == '.') {
+			j++
+			gap++
+		}
+		if gap == 0 || j == len(us) {
+			return
+		}
+		dashed = dashed && (us[j-1].r != ' ' || us[j-gap].r != ' ')
 	}
-	f.add(from, end, Phone)
 }
 
-func groupsOf(first int, sizes ...int) bool {
-	for _, s := range sizes {
-		if s == first {
-			return true
-		}
+// telephone reports digits that are a telephone number: the first group has first of
+// them.
+func telephone(number string, first, groups int, plus, dashed bool) bool {
+	n := len(number)
+	switch {
+	case plus:
+		return n >= 10 || n >= 8 && groups == 1
+	case mobile(number): // 13800138000, 138 0013 8000
+		return first == 11 || first == 3 && groups == 3
+	case n == 13 && number[:2] == "86", n == 15 && number[:4] == "0086":
+		return mobile(number[n-11:])
+	case n >= 10 && n <= 12 && number[0] == '0' && number[1] != '0': // 010-88881234
+		return groups >= 2 && (first == 3 || first == 4) && n-first >= 7
+	case n == 10 && number[0] >= '2': // 617-555-1234
+		return groups == 3 && first == 3 && dashed
 	}
 	return false
 }
@@ -143,12 +149,6 @@ func groupsOf(first int, sizes ...int) bool {
 // mobile reports the number of a Chinese mobile telephone.
 func mobile(digits string) bool {
 	return len(digits) == 11 && digits[0] == '1' && digits[1] >= '3'
-}
-
-// northAmerican reports ddd-ddd-dddd.
-func northAmerican(us []unit, i int) bool {
-	part := us[i+3].r
-	return (part == '-' || part == '.') && run(us, i+4) == 3 && i+7 < len(us) && us[i+7].r == part && run(us, i+8) == 4
 }
 
 // afterPhoneLabel reports a label like "Tel.:" before unit i.

@@ -12,6 +12,7 @@ type rule uint8
 
 const (
 	word    rule = iota + 1 // as whole words
+	initial                 // as whole words, the last of which is a letter: of "Lin T1" it is none
 	inside                  // anywhere: scripts without spaces
 	context                 // as a whole word that a title, a label or its spelling makes a name
 	called                  // a family name of one character, before a title
@@ -139,7 +140,7 @@ func (t *trie) walk(units []unit, i int, visit func(p *pattern, end int)) {
 		if at == 0 {
 			return
 		}
-		gap := t.gap(&t.nodes[at], units, j)
+		gap := t.gap(&t.nodes[at], units, j, piece)
 		if gap == 0 {
 			if gap = gapOfSpaces(units, j); gap == 0 || piece != 1 || !spaced && j != i+1 {
 				return
@@ -157,11 +158,11 @@ func wholeRune(units []unit, j int) bool {
 }
 
 // gap is how many units between two characters of a pattern may be passed over.
-func (t *trie) gap(n *node, units []unit, j int) int {
+func (t *trie) gap(n *node, units []unit, j, piece int) int {
 	const longest = 4
 	if n.joint {
 		k := j
-		if units[k].class == digit && units[k].r >= '1' && units[k].r <= '5' {
+		if piece > 1 && units[k].class == digit && units[k].r >= '1' && units[k].r <= '5' {
 			k++ // the tone
 		}
 		for k < len(units) && k-j < longest && units[k].class == separator {
