@@ -103,6 +103,6 @@ func checkScore(t *testing.T, now score) {
 		return
 	}
 	if got, err := os.ReadFile(scoreFile); err != nil || string(got) != string(want) {
-		t.Errorf("%s is not this result (%v); run go test -run TestScore -update ./imaging/dicom", scoreFile, err)
+		t.Errorf("%s is not this result (%v); run go test ./imaging/dicom -run 'TestScore$' -update", scoreFile, err)
 	}
 }

@@ -147,6 +147,7 @@ func (p person) mentions() []mention {
 		{text: d[4:6] + "/" + d[6:] + "/" + d[:4], gone: []string{d[4:6] + "/" + d[6:] + "/" + d[:4]}},
 		{text: d[6:] + " " + month + " " + d[:4], gone: []string{d[6:] + " " + month + " " + d[:4]}},
 	}...)
+	all = append(all, p.respelled()...)
 	if p.script != "" {
 		phonetic := strings.ReplaceAll(nameGroup(p.Name, 2), "^", "")
 		all = append(all, mention{text: p.script, gone: []string{p.script}}, mention{text: d[:4] + "年" + d[4:6] + "月" + d[6:] + "日", gone: []string{d[:4] + "年" + d[4:6] + "月"}})
@@ -155,4 +156,41 @@ func (p person) mentions() []mention {
 		}
 	}
 	return all
+}
+
+// respelled are ways in which names, numbers and dates are written by people who do not
+// copy them.
+func (p person) respelled() []mention {
+	d, first := p.BirthDate, string([]rune(p.given)[:1])
+	year, month, day := d[:4], strings.TrimPrefix(d[4:6], "0"), strings.TrimPrefix(d[6:], "0")
+	inWords := time.Date(2000, time.Month(d[4]-'0')*10+time.Month(d[5]-'0'), 1, 0, 0, 0, 0, time.UTC).Format("January")
+	only := func(texts ...string) (all []mention) {
+		for _, text := range texts {
+			all = append(all, mention{text: text, gone: []string{text}})
+		}
+		return all
+	}
+	all := []mention{
+		{text: first + ". " + p.family, gone: []string{p.family}},
+		{text: p.family + ", " + first + ".", gone: []string{p.family}},
+		{text: p.family + p.given, gone: []string{p.family, p.given}},
+		{text: "Mr " + p.family, gone: []string{p.family}},
+		{text: strings.ToLower(p.given + " " + p.family), gone: []string{strings.ToLower(p.family), strings.ToLower(p.given)}},
+		{text: p.mrn[:3] + " " + p.mrn[3:6] + " " + p.mrn[6:], gone: []string{p.mrn[:3] + " " + p.mrn[3:6]}},
+		{text: p.mrn[:3] + "-" + p.mrn[3:6] + "-" + p.mrn[6:], gone: []string{p.mrn[3:6] + "-" + p.mrn[6:]}},
+		{text: "ID:" + p.mrn + "/" + p.family, gone: []string{p.mrn, p.family}},
+		{text: "00" + p.mrn, gone: []string{p.mrn}},
+	}
+	all = append(all, only(strings.ToLower(p.ID), p.Phone[4:7]+"-"+p.Phone[7:11]+"-"+p.Phone[11:], "DOB:"+d, inWords+" "+day+", "+year, year+"."+month+"."+day,
+		d[6:]+"-"+strings.ToUpper(inWords[:3])+"-"+year)...)
+	if plain := unaccented(p.family); plain != p.family {
+		all = append(all, mention{text: unaccented(p.given) + " " + plain, gone: []string{plain}})
+	}
+	return all
+}
+
+// unaccented is a text as it is typed on a keyboard without the letters.
+func unaccented(s string) string {
+	return strings.NewReplacer("ü", "u", "å", "a", "ö", "o", "è", "e", "ç", "c", "á", "a", "ñ", "n", "ø", "o", "ř", "r", "á", "a", "č", "c",
+		"ś", "s", "ł", "l", "ć", "c", "Ž", "Z", "ž", "z", "Ş", "S", "ş", "s", "ı", "i", "Ç", "C", "ğ", "g", "Ł", "L", "ę", "e").Replace(s)
 }
