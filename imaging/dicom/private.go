@@ -8,6 +8,8 @@ import (
 	"medvault/imaging/dicom/profile"
 )
 
+const maxBlocks = 1024 // in one data set
+
 // block is a part of an odd group that a creator has reserved for itself in one data
 // set (PS3.5 7.8.1).
 type block struct {
@@ -49,8 +51,8 @@ func (w *rewriter) reserve(s *Segment, i int32) {
 		return
 	}
 	b := block{tag: e.Tag, creator: trimmed(string(s.Bytes(e))), raw: s.Bytes(e)}
-	if w.reserved(e.Tag) {
-		return // the first counts, as for every reader
+	if len(w.scope.blocks) >= maxBlocks || w.reserved(e.Tag) {
+		return // of two the first counts, as for every reader
 	}
 	w.scope.blocks = append(w.scope.blocks, b)
 	last := &w.scope.blocks[len(w.scope.blocks)-1]
@@ -59,7 +61,10 @@ func (w *rewriter) reserve(s *Segment, i int32) {
 		if next.Tag.Group() != e.Tag.Group() {
 			break
 		}
-		if _, ok := w.safe(s, next, last); ok && owns(last, next.Tag) {
+		if !owns(last, next.Tag) {
+			continue
+		}
+		if _, ok := w.safe(s, next, last); ok {
 			w.creator(last)
 			return
 		}

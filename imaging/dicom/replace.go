@@ -30,7 +30,7 @@ func (w *rewriter) replace(rule profile.Rule, e *Element, value []byte, vr VR) {
 		put(emptied, nil)
 		return
 	case profile.MapUID:
-		if bytes.Count(value, []byte{'\\'}) < maxUIDs {
+		if !tooMany(value) {
 			put(mappedUID, padText(UI, w.mapInstance(e.Tag, string(value))))
 			return
 		}
@@ -55,6 +55,10 @@ func (w *rewriter) replace(rule profile.Rule, e *Element, value []byte, vr VR) {
 	}
 	put(replaced, v)
 }
+
+// tooMany reports more values than any attribute has: each costs a keyed hash, or a
+// search.
+func tooMany(value []byte) bool { return bytes.Count(value, []byte{'\\'}) >= maxValues }
 
 // patientToken replaces a Patient ID: the document's own by the patient's token,
 // another one in a sequence by a token of its own.
@@ -90,6 +94,9 @@ func (w *rewriter) tokens(keyword string, value []byte, vr VR) ([]byte, bool) {
 	case UI:
 		return padText(UI, w.mapUIDs(string(value))), true
 	default:
+		return nil, false
+	}
+	if tooMany(value) {
 		return nil, false
 	}
 	parts := []string{w.text8(vr, value)}

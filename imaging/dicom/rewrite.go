@@ -17,7 +17,7 @@ const (
 	implementationUID  = "2.25.304115897146082653219385537109741620517"
 	implementationName = "MEDVAULT"
 
-	maxUIDs = 4096 // in one element
+	maxValues = 4096 // of one element
 )
 
 // rewriter turns segments of the original into segments of the content. Kept
@@ -38,6 +38,7 @@ type rewriter struct {
 	subject   *subject.Subject
 	words     *descriptor.Cleaner // nil until the first text is cleaned
 	probe     *subject.Scanner    // of numbers; likewise
+	probes    int
 	residue   *residue
 	counts    tally
 	picture   picture
@@ -373,6 +374,10 @@ func (w *rewriter) copy(s *Segment, e *Element, c coding, vr VR) {
 			return
 		}
 	case UI:
+		if tooMany(value) {
+			w.counts.add(removed)
+			return
+		}
 		if mapped := w.mapKept(string(value)); mapped != trimmed(string(value)) {
 			w.counts.add(mappedUID)
 			w.write(e.Tag, vr, padText(vr, mapped))

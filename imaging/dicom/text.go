@@ -84,6 +84,9 @@ func (w *rewriter) cleanText(vr VR, text string) string {
 	if multiple(vr) {
 		values = strings.Split(text, `\`)
 	}
+	if len(values) > maxValues {
+		return ""
+	}
 	changed := false
 	for i, v := range values {
 		if inner := strings.Trim(v, " \x00"); inner != "" {
@@ -108,8 +111,11 @@ func (w *rewriter) cleanValue(text string) string {
 			out = append(out, part)
 		}
 	}
-	at := 0
+	at, n := 0, 0
 	for from, to := range w.uids(text) {
+		if n++; n > maxValues {
+			return ""
+		}
 		words(text[at:from])
 		out = append(out, w.mapText(text[from:to]))
 		at = to
@@ -178,8 +184,12 @@ func (w *rewriter) without(vr VR, text string, matches []subject.Match) string {
 	return strings.TrimRight(out.String(), " \x00")
 }
 
-// hides reports whether the patient stands in a value of numbers or bytes.
+// hides reports whether the patient stands in a value of numbers or bytes. After very
+// many values it no longer looks: what is there then withholds the view, see residue.
 func (w *rewriter) hides(value []byte) bool {
+	if w.probes++; w.probes > maxValues {
+		return false
+	}
 	if w.probe == nil {
 		w.probe = w.subject.Scanner(w.scope.charset.encoders()...)
 	}
@@ -220,8 +230,11 @@ func cut(text string, most int) string {
 // are none. The characters of a UID are the same bytes in every character set.
 func (w *rewriter) uidsInText(text string) (string, bool) {
 	var out strings.Builder
-	at := 0
+	at, n := 0, 0
 	for from, to := range w.uids(text) {
+		if n++; n > maxValues {
+			return "", true
+		}
 		u := text[from:to]
 		mapped := w.mapText(u)
 		if mapped == u {
