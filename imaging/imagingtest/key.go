@@ -211,7 +211,7 @@ func (s *scope) expect(base byte, at Path, vr string, raw []byte, gone []string)
 func (s *scope) forms(vr string, texts []string) (all [][]byte) {
 	for _, text := range texts {
 		raw, ok := s.enc.text(vr, text)
-		if ok && len(raw) > 0 {
+		if raw = unescaped(raw); ok && len(raw) > 0 {
 			all = append(all, raw)
 		}
 		if !bytes.Equal(raw, []byte(text)) {
@@ -222,6 +222,15 @@ func (s *scope) forms(vr string, texts []string) (all [][]byte) {
 		s.planted[string(form)] = true
 	}
 	return all
+}
+
+// unescaped is a text without the escape sequences that it would begin and end with if
+// it stood alone.
+func unescaped(raw []byte) []byte {
+	for _, escape := range []string{"\x1b$)A", "\x1b$)C", "\x1b$B"} {
+		raw = bytes.TrimPrefix(raw, []byte(escape))
+	}
+	return bytes.TrimSuffix(raw, []byte("\x1b(B"))
 }
 
 // sequence plants a sequence. want is one letter: t stays with its items cleaned, o may
