@@ -265,7 +265,21 @@ func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) (io.
 		body.Close() // its bytes are not wanted
 		return nil, fmt.Errorf("get %s: %d bytes from %d, came %d from %d: %w", key, length, offset, n, start, storage.ErrRange)
 	}
-	return storage.ExactReader(ctx, body, n), nil
+	return storage.ExactReader(ctx, answerBody{body, ctx}, n), nil
+}
+
+// answerBody translates what breaks off an answer.
+type answerBody struct {
+	io.ReadCloser
+	ctx context.Context
+}
+
+func (a answerBody) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = Transport(a.ctx, err)
+	}
+	return n, err
 }
 
 // nothing is the empty range at offset.
