@@ -51,6 +51,8 @@ func TestClean(t *testing.T) {
 		{"id without zeros", "CT 482913", "CT " + token},
 		{"date", "Comparison: 13.05.2024", "Comparison: 02.06.2024"},
 		{"dates", "20240513 and May 13, 2024, 2024年5月13日", "20240602 and June 2, 2024, 2024年6月2日"},
+		{"date behind a sequence", "T1 July 6, 1968 AXIAL", "T1 July 26, 1968 AXIAL"},
+		{"day and month", "on 6 July", "on 26 July"},
 		{"birth date", "born 13 JUL 1971", "2 AUG 1971"},
 		{"unknown word", "CT Schwabinger Krankenhaus Thorax", "CT Thorax"},
 		{"physician", "Dr. House: CT head", "CT head"},

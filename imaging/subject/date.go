@@ -232,7 +232,7 @@ func number2(us []unit, i, n int) field {
 
 // compactDate reads YYYYMMDD, alone or with a time behind it, and DDMMYYYY.
 func compactDate(us []unit, i, n int) (d Day, end int) {
-	if touches(us, i+n) || i > 0 && us[i-1].class == letter && us[i-1].r != 't' {
+	if touches(us, i+n) {
 		return d, 0
 	}
 	d = Day{year: number2(us, i, 4), month: number2(us, i+4, 2), day: number2(us, i+6, 2)}
@@ -367,6 +367,9 @@ func dayFirst(us []unit, i int) (d Day, end int) {
 		if n == 2 && us[j].r == '-' {
 			d.day.style = padded
 		}
+		if i > 0 && us[i-1].class == letter {
+			return d, 0 // "T1 July 6, 1968"
+		}
 		return writtenYear(us, k, d)
 	}
 	part := us[j].r
@@ -459,8 +462,8 @@ func writtenYear(us []unit, i int, d Day) (Day, int) {
 		d.year.style, d.year.value = twoYear, century(d.year.value)
 		return d.ended(us, j+2)
 	}
-	if ambiguousMonth(us, i) || !d.valid() {
-		return d, 0
+	if ambiguousMonth(us, i) || !d.valid() || run(us, j) > 0 && j > i {
+		return d, 0 // of "1 July 6, 1968" the month goes with what follows
 	}
 	return d, i
 }

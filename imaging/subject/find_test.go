@@ -55,6 +55,7 @@ func TestFind(t *testing.T) {
 		{"birth date", "[19710713] [1971-07-13] [1971.7.13] [13.07.1971] [13/7/1971] [07/13/1971] [13.07.71]"},
 		{"birth date in words", "[July 13, 1971], [13th of July 1971], [13. Juli 1971], [13 juillet 1971], [13 de julio de 1971], [13-JUL-1971], [1971 Jul 13]"},
 		{"birth date in Chinese", "[1971年7月13日]生，[一九七一年七月十三日]"},
+		{"birth date behind a number", "T1 [July 13, 1971], series 1 [July 13, 1971], IMG[19710713].dcm"},
 		{"another date", "14.07.1971, 19710714, July 13, 1972"},
 		{"date in a UID", "1.2.19710713.4, 1.2.13.07.1971"},
 		{"telephone", "[13800138000], [+86 13800138000], [138-0013-8000], [010 8888 1234], [88881234]"},
