@@ -12,6 +12,7 @@ import (
 type person struct {
 	Patient
 	charset    string
+	declared   string // Specific Character Set; not always the truth
 	family     string // in the script of the first group
 	given      string
 	script     string // both names as written in the native script, "" for Latin ones
@@ -23,7 +24,7 @@ type person struct {
 // script is a character set with names that it can write: family and given name, and
 // for ideographic ones the second and third group.
 type script struct {
-	charset string
+	charset string      // that the text is written in
 	names   [][6]string // family, given; ideographic family, given; phonetic family, given
 }
 
@@ -62,12 +63,20 @@ var scripts = []script{
 	{"", [][6]string{{"Wozniacki", "Thaddeus"}, {"Fitzgerald", "Rosalind"}, {"Zhuang", "Xiaodong"}}},
 }
 
+// declarations are what every third patient's documents say of their character set
+// instead of the truth.
+var declarations = map[string]string{"ISO_IR 192": "", "GBK": "ISO_IR 100", "GB18030": "", "ISO_IR 100": "", "ISO_IR 144": "ISO_IR 192"}
+
 // newPerson invents person n of a set.
 func newPerson(r *rand.Rand, n int) person {
 	in := scripts[n%len(scripts)]
 	self := in.names[r.IntN(len(in.names))]
 	other := in.names[r.IntN(len(in.names))]
 	p := person{Patient: NewPatient(r.Uint64()), charset: in.charset, family: self[0], given: self[1], doctor: "Osterhagen " + other[1]}
+	p.declared = in.charset
+	if other, ok := declarations[in.charset]; ok && r.IntN(3) == 0 {
+		p.declared = other
+	}
 	p.Name = personName(self)
 	if self[2] != "" {
 		p.script = self[2] + self[3]
@@ -180,8 +189,9 @@ func (p person) respelled() []mention {
 		{text: p.mrn[:3] + "-" + p.mrn[3:6] + "-" + p.mrn[6:], gone: []string{p.mrn[3:6] + "-" + p.mrn[6:]}},
 		{text: "ID:" + p.mrn + "/" + p.family, gone: []string{p.mrn, p.family}},
 		{text: "00" + p.mrn, gone: []string{p.mrn}},
+		{text: inWords + " " + day + ", " + year, gone: []string{day + ", " + year}},
 	}
-	all = append(all, only(strings.ToLower(p.ID), p.Phone[4:7]+"-"+p.Phone[7:11]+"-"+p.Phone[11:], "DOB:"+d, inWords+" "+day+", "+year, year+"."+month+"."+day,
+	all = append(all, only(strings.ToLower(p.ID), p.Phone[4:7]+"-"+p.Phone[7:11]+"-"+p.Phone[11:], "DOB:"+d, year+"."+month+"."+day,
 		d[6:]+"-"+strings.ToUpper(inWords[:3])+"-"+year)...)
 	if plain := unaccented(p.family); plain != p.family {
 		all = append(all, mention{text: unaccented(p.given) + " " + plain, gone: []string{plain}})

@@ -111,8 +111,8 @@ func newObject(seed uint64, p person, kind class, syntax string, number int, opt
 	}
 
 	top := &scope{builder: b}
-	if p.charset != "" {
-		top.add(0x00080005, "CS", p.charset, "k")
+	if p.declared != "" {
+		top.add(0x00080005, "CS", p.declared, "k")
 	}
 	if !b.residue && b.one(10) {
 		b.residue = true
