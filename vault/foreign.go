@@ -4,80 +4,111 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
 
 	"medvault/keys"
+	"medvault/keys/envelope"
 	"medvault/storage"
+	"medvault/vault/audit"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 )
 
 // stray is a name in a region's bucket that no record accounts for.
 type stray struct {
-	bucket           storage.Store
-	key              string
-	evidence, repair string
+	bucket storage.Store
+	info   storage.Info
+	wrap   bool // in the bucket of keys, or a name of those
 }
 
-// unexpected adds a name of the data bucket that the manifest does not hold, unless
-// it is of those that nobody promised and that belong there all the same.
-func (c *verification) unexpected(strays []stray, r storage.Region, key string) []stray {
-	switch class, _, _ := strings.Cut(key, "/"); {
-	case class == key: // a file beside the folders
+const (
+	// maxStrays is how many strays are looked at together.
+	maxStrays = 1000
+	// orphanAge is how old an object that no record names must be before it counts: a
+	// younger one may belong to an upload that is not recorded yet.
+	orphanAge = 24 * time.Hour
+)
+
+// unexpected takes a name of the data bucket that no record accounts for, unless it is
+// of those that nobody promised and that belong there all the same.
+func (c *verification) unexpected(ctx context.Context, r storage.Region, info storage.Info) error {
+	switch class, _, _ := strings.Cut(info.Key, "/"); {
+	case class == info.Key: // a file beside the folders
 	case class == "probe": // what a region's driver tries itself out with
-		return strays
+		return nil
 	case class == "quarantine":
 		c.quarantined()
-		return strays
+		return nil
 	case r.OneBucket && (class == "wraps" || class == "house"):
-		return strays // keyNames looks at these
+		return nil // keyNames looks at these
+	case audit.IsLogName(info.Key, r.Jurisdiction == c.v.cfg.Home):
+		return nil
 	}
-	return append(strays, stray{r.Data, key, "no record names it", "quarantine"})
+	return c.stray(ctx, r, stray{bucket: r.Data, info: info})
 }
 
-// keyNames walks the listing of a region's keys and returns what is not a wrap that
-// the catalog knows. No patient's consent covers reading abroad, so abroad that is
-// every wrap.
-func (c *verification) keyNames(ctx context.Context, r storage.Region) (strays []stray, err error) {
+// stray keeps a stray to be looked at again, a while after it was met.
+func (c *verification) stray(ctx context.Context, r storage.Region, s stray) error {
+	c.strays = append(c.strays, s)
+	if len(c.strays) < maxStrays {
+		return nil
+	}
+	return c.settleStrays(ctx, r)
+}
+
+// keyNames walks the listing of a region's keys, behind a key, and names what is not a
+// wrap that the catalog knows, or one that may not lie there.
+func (c *verification) keyNames(ctx context.Context, r storage.Region, from string) error {
 	prefixes := []string{""}
 	if r.OneBucket {
 		prefixes = []string{"house/", "wraps/"}
 	}
 	for _, prefix := range prefixes {
-		for info, err := range r.Keys.List(ctx, prefix, "") {
+		for info, err := range r.Keys.List(ctx, prefix, from) {
 			if err != nil {
-				return strays, fmt.Errorf("%w: %w", errRegion, err)
+				return ofRegion(err)
 			}
-			class, _, folder := strings.Cut(info.Key, "/")
-			switch wrap := class == "house" || class == "wraps"; {
-			case folder && class == "probe":
-			case folder && class == "quarantine":
-				c.quarantined()
-			case folder && wrap && !c.atHome(r):
-				strays = append(strays, stray{r.Keys, info.Key, "no key may lie abroad", "delete it and rotate its shard"})
-			default:
-				known, err := c.knownWrap(ctx, r, info.Key)
-				if err != nil {
-					return strays, err
-				}
-				if !known {
-					strays = append(strays, stray{r.Keys, info.Key, "no wrap of the catalog lies there", "find out who put it there and delete it"})
-				}
+			if err := c.keyName(ctx, r, info); err != nil {
+				return err
+			}
+			if err := c.advance(ctx, r, "names", info.Key); err != nil {
+				return err
 			}
 		}
 	}
-	return strays, nil
+	return nil
+}
+
+func (c *verification) keyName(ctx context.Context, r storage.Region, info storage.Info) error {
+	switch class, _, folder := strings.Cut(info.Key, "/"); {
+	case folder && class == "probe":
+		return nil
+	case folder && class == "quarantine":
+		c.quarantined()
+		return nil
+	}
+	known, permitted, err := c.knownWrap(ctx, r, info.Key)
+	if err != nil || known && permitted {
+		return err
+	}
+	if known {
+		c.forbidden(r, info.Key)
+		return nil
+	}
+	return c.stray(ctx, r, stray{bucket: r.Keys, info: info, wrap: true})
 }
 
 // knownWrap says whether a key is one under which the region's key service wrapped a
 // DEK that the catalog knows: under the current version of its shard, or under an
-// older one that is not trimmed yet. The catalog knows a DEK before any region does.
-func (c *verification) knownWrap(ctx context.Context, r storage.Region, key string) (known bool, err error) {
+// older one that is not trimmed yet, and whether its patient's keys may lie there. The
+// catalog knows a DEK before any region does.
+func (c *verification) knownWrap(ctx context.Context, r storage.Region, key string) (known, permitted bool, err error) {
 	b, w, ok := parseWrapKey(key)
 	if !ok {
-		return false, nil
+		return false, false, nil
 	}
 	service := c.v.cfg.Services[r.Name].Name()
 	err = c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
@@ -96,9 +127,18 @@ func (c *verification) knownWrap(ctx context.Context, r storage.Region, key stri
 				known = true
 			}
 		}
-		return nil
+		if b.Kind == keys.House {
+			permitted = r.Jurisdiction == c.v.cfg.Home
+			return nil
+		}
+		p, err := tx.Patient(ctx, record.PatientToken(b.Token))
+		if errors.Is(err, catalog.ErrNotFound) {
+			err = nil
+		}
+		permitted = c.mayHold(r, record.PatientToken(b.Token), p.Country)
+		return err
 	})
-	return known, err
+	return known, permitted, err
 }
 
 // parseWrapKey is keys.Wrap.Key backwards. What that would not have written is not ok.
@@ -122,35 +162,111 @@ func parseWrapKey(key string) (b keys.Binding, w keys.Wrap, ok bool) {
 	return b, w, w.Key(b) == key
 }
 
-// strays names what no record knows. An upload may have been between its quorum and
-// its commit, so each is looked at again after a moment.
-func (c *verification) strays(ctx context.Context, r storage.Region, strays []stray) error {
-	if len(strays) == 0 {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Second):
+// settleStrays judges the strays met so far. An upload may have been between its quorum
+// and its commit, so those that are young are looked at a moment later.
+func (c *verification) settleStrays(ctx context.Context, r storage.Region) error {
+	strays := c.strays
+	c.strays = nil
+	for _, s := range strays {
+		if age := c.age(s.info); age < time.Hour {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Second):
+			}
+			break
+		}
 	}
 	for _, s := range strays {
-		name := printable(s.key)
-		if id, ok := objectAt(s.key); ok {
-			name = string(id)
-			promised, err := c.promised(ctx, id, s.key, r.Name)
-			if err != nil {
-				return err
-			}
-			if promised {
-				continue
-			}
+		if err := c.judge(ctx, r, s); err != nil {
+			return err
 		}
-		if _, err := s.bucket.Head(ctx, s.key); errors.Is(err, storage.ErrNotExist) {
-			continue // taken away since
-		}
-		c.found(Finding{Type: "foreign", Region: r.Name, Object: name, Evidence: s.evidence, Repair: s.repair})
 	}
 	return nil
+}
+
+// age is how long ago something was written; a time that is not told, or is still to
+// come, hides nothing.
+func (c *verification) age(info storage.Info) time.Duration {
+	age := c.v.cfg.Now().Sub(info.Modified)
+	if info.Modified.IsZero() || age < -time.Hour {
+		return orphanAge
+	}
+	return age
+}
+
+// judge names a stray, if it still lies there and still is one.
+func (c *verification) judge(ctx context.Context, r storage.Region, s stray) error {
+	foreign := Finding{Type: FindingForeign, Region: r.Name, Object: printable(s.info.Key), Evidence: "no record names it", Repair: "quarantine"}
+	id, ok := objectAt(s.info.Key)
+	switch {
+	case s.wrap:
+		foreign.Evidence, foreign.Repair = "no wrap of the catalog lies there", "find out who put it there and delete it"
+	case ok:
+		foreign.Object = string(id)
+		promised, err := c.promised(ctx, id, s.info.Key, r.Name)
+		if err != nil || promised {
+			return err
+		}
+	}
+	if _, err := s.bucket.Head(ctx, s.info.Key); errors.Is(err, storage.ErrNotExist) {
+		return nil // taken away since
+	}
+	if !ok || s.wrap {
+		c.found(foreign)
+		return nil
+	}
+	// Not authenticated: whoever forges it names a patient who may lie there, and then it
+	// is an orphan.
+	d, err := envelope.Inspect(readAt{ctx, s.bucket, s.info.Key}, s.info.Size)
+	if raw, _ := id.Bytes(); err != nil || d.Header.Object != raw {
+		foreign.Evidence = "no record names it, and it is no sealed object of that name"
+		c.found(foreign)
+		return nil
+	}
+	return c.orphan(ctx, r, s, id, record.PatientToken(d.Header.Patient))
+}
+
+// orphan names a sealed object that no record promises to the region.
+func (c *verification) orphan(ctx context.Context, r storage.Region, s stray, id record.ObjectID, patient record.PatientToken) error {
+	var country string
+	err := c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		p, err := tx.Patient(ctx, patient)
+		if errors.Is(err, catalog.ErrNotFound) {
+			return nil
+		}
+		country = p.Country
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	age := c.age(s.info)
+	switch {
+	case !c.mayHold(r, patient, country):
+		c.forbidden(r, string(id))
+	case age < orphanAge:
+		c.note(Note{Type: NoteYoungOrphan, Region: r.Name, Object: string(id), Evidence: fmt.Sprintf("no record names it; it lies there for %s", age.Round(time.Second))})
+	default:
+		c.found(Finding{Type: FindingOrphan, Region: r.Name, Object: string(id), Evidence: "sealed, and no record promises it to this region", Repair: "quarantine"})
+	}
+	return nil
+}
+
+// readAt reads an object of a store piece by piece.
+type readAt struct {
+	ctx   context.Context
+	store storage.Store
+	key   string
+}
+
+func (r readAt) ReadAt(p []byte, at int64) (int, error) {
+	body, err := r.store.Get(r.ctx, r.key, at, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close() // reading: everything that counts was said by Read
+	return io.ReadFull(body, p)
 }
 
 // objectAt tells which object would lie under a key.

@@ -41,6 +41,15 @@ func (p persistent) Head(ctx context.Context, key string) (info storage.Info, er
 	}
 }
 
+// OwnSum implements storage.Summer.
+func (p persistent) OwnSum(ctx context.Context, key string) (sum [32]byte, ok bool, err error) {
+	for n := 1; ; n++ {
+		if sum, ok, err = storage.OwnSum(ctx, p.Store, key); err == nil || !again(ctx, n, err) {
+			return sum, ok, err
+		}
+	}
+}
+
 func (p persistent) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
 	return func(yield func(storage.Info, error) bool) {
 		for n := 1; ; n++ {

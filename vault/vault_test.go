@@ -512,7 +512,7 @@ func TestVerifyFindsAMissingWrap(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := verify(t, h, "list").Findings
-	if len(f) != 1 || f[0].Type != "missing" || f[0].Region != "cn-east" || !strings.HasPrefix(f[0].Object, "wraps/") {
+	if len(f) != 1 || f[0].Type != "wrap-missing" || f[0].Region != "cn-east" || !strings.HasPrefix(f[0].Object, "wraps/") {
 		t.Errorf("findings = %+v; want one missing wrap in cn-east", f)
 	}
 }

@@ -262,6 +262,12 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until_at = excluded.unt
 	return attempt(err, "lease of %s", name)
 }
 
+// Leased says whether somebody holds a lease now.
+func (t *Tx) Leased(ctx context.Context, name string) (held bool, err error) {
+	err = t.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM leases WHERE name = $1 AND until_at > $2)", name, millis(t.c.now())).Scan(&held)
+	return held, attempt(err, "lease of %s", name)
+}
+
 // DropLease ends a lease. One that is not the owner's stays.
 func (t *Tx) DropLease(ctx context.Context, name, owner string) error {
 	var b builder
