@@ -122,7 +122,7 @@ func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, record
 	if err != nil {
 		return err
 	}
-	s, err := v.sealRecord(k, id, value)
+	s, err := v.sealRecord(k, id, label{Type: recordType, At: v.cfg.Now().UTC(), Country: p.Country}, value)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 		r, err := v.again(ctx, a, in, *known)
 		return v.acknowledge(ctx, r, err)
 	}
+	in.country = patient.Country
 	keys, done, err := v.sealingKeys(ctx, patient)
 	if err != nil {
 		return in.receipt(), err

@@ -31,6 +31,9 @@ type incoming struct {
 	category string
 	labelled bool // the sender chose the category
 	title    string
+	by       string          // who sent it
+	country  string          // the patient's home
+	review   record.ObjectID // of what is superseded
 	body     *bufio.Reader
 	tap      *tap
 	scrubber imaging.Scrubber
@@ -48,7 +51,7 @@ func (in *incoming) receipt() Receipt {
 // receive reads a document's header and names its patient. The hash of the original
 // is taken here, of the raw input, not of what a parser makes of it.
 func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
-	in := &incoming{kind: up.Kind, category: up.Category, labelled: up.Category != "", title: up.Title, tap: newTap(up.Body)}
+	in := &incoming{kind: up.Kind, category: up.Category, labelled: up.Category != "", title: up.Title, by: a.ID, tap: newTap(up.Body)}
 	in.body = bufio.NewReaderSize(in.tap, 64<<10)
 	if err := up.check(); err != nil {
 		return in, err

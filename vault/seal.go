@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"medvault/imaging"
 	"medvault/keys/envelope"
@@ -56,13 +57,26 @@ type who struct {
 	Title          string          `json:"title,omitempty"`
 	Size           int64           `json:"size"`   // of the original
 	SHA256         string          `json:"sha256"` // hex, of the original
+	Stored         label           `json:"stored,omitzero"`
 }
 
 // facts are what is sealed about the content, under the content key.
 type facts struct {
 	imaging.Facts
-	Report  imaging.Report `json:"report"`
-	Release *decision      `json:"release,omitempty"` // what a person decided who looked at it
+	Report  imaging.Report  `json:"report"`
+	Release *decision       `json:"release,omitempty"` // what a person decided who looked at it
+	Review  record.ObjectID `json:"review,omitempty"`  // record of a decision about what this supersedes, which holds on
+}
+
+// label is what a catalog knows of an object beside its content, sealed with it so that
+// a lost catalog can be made anew (see rebuild.go). What was sealed before there were
+// labels has none.
+type label struct {
+	Type     string    `json:"type,omitempty"`     // of a record
+	Category string    `json:"category,omitempty"` // of a document
+	By       string    `json:"by,omitempty"`       // who stored a document
+	At       time.Time `json:"at,omitzero"`
+	Country  string    `json:"country,omitempty"` // the patient's home
 }
 
 // seal takes the identity out of a document and seals both halves in one pass.
@@ -117,6 +131,9 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	s.original = original{size, sum}
 	known := facts{Facts: s.scrubbed.Facts, Report: s.scrubbed.Report, Release: in.decision}
 	known.Held = s.scrubbed.Held
+	if in.decision == nil || known.Held != "" {
+		known.Review = in.review
+	}
 	s.whoAt = s.spool.size
 	// who and facts stand last, next to the footer: together they are the tail that
 	// the catalog keeps.
@@ -124,6 +141,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 		Attributes: s.scrubbed.Who, Study: in.identity.Study, Series: in.identity.Series, Instance: in.identity.Instance,
 		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title,
 		Size: size, SHA256: hex.EncodeToString(sum[:]),
+		Stored: label{Category: in.category, By: in.by, At: v.cfg.Now().UTC(), Country: in.country},
 	}); err != nil {
 		return err
 	}
@@ -202,13 +220,31 @@ func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) e
 	return nil
 }
 
-// sealRecord seals a record about a patient: a small JSON under the content key.
-func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, value any) (*sealed, error) {
+// sealRecord seals a record about a patient: a small JSON object under the content key,
+// with its label under "stored".
+func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, stored label, value any) (*sealed, error) {
 	s := &sealed{id: id, class: "records", spool: v.spools.open(), keys: k}
-	if err := sealRecordInto(s, value); err != nil {
+	all, err := labelled(stored, value)
+	if err == nil {
+		err = sealRecordInto(s, all)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("seal record: %w", err), s.spool.Close())
 	}
 	return s, nil
+}
+
+func labelled(stored label, value any) (map[string]json.RawMessage, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]json.RawMessage)
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, err
+	}
+	all["stored"], err = json.Marshal(stored)
+	return all, err
 }
 
 func sealRecordInto(s *sealed, value any) error {
