@@ -48,6 +48,7 @@ type Config struct {
 	Workers   int                              // copies made at once; default 4
 	Poll      time.Duration                    // how often an idle worker looks for work; default 1 s
 	Linger    time.Duration                    // how long a superseded object stays for those who are reading it; default 30 s
+	Verify    []VerifyEvery                    // what to verify without being asked, and how often
 	Log       *slog.Logger                     // default: discarded
 	Now       func() time.Time                 // default time.Now
 }
@@ -91,6 +92,11 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	if cfg.Consent == nil {
 		cfg.Consent = consent.Static{}
+	}
+	for i, e := range cfg.Verify {
+		if err := e.Check(); err != nil {
+			return nil, fmt.Errorf("vault: verification %d: %w", i, err)
+		}
 	}
 	cfg.Workers = cmp.Or(cfg.Workers, 4)
 	cfg.Poll = cmp.Or(cfg.Poll, time.Second)
@@ -150,6 +156,9 @@ func (v *Vault) Run(ctx context.Context) (err error) {
 		wg.Go(func() { v.work(ctx) })
 	}
 	wg.Go(func() { v.tidy(ctx) })
+	for _, e := range v.cfg.Verify {
+		wg.Go(func() { v.verifyOnSchedule(ctx, e) })
+	}
 	return v.log.Run(ctx)
 }
 

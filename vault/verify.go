@@ -184,7 +184,7 @@ func (v *Vault) checkVerify(o VerifyOptions) (regions []string, err error) {
 // run verifies from where it stands to the end.
 func (c *verification) run(ctx context.Context) (Report, error) {
 	defer c.letGo()
-	stop := c.keepLease(ctx)
+	stop := c.v.renewLease(ctx, leaseOf(c.id), c.owner)
 	defer stop()
 	for c.state.At.Region < len(c.state.Regions) {
 		r, ok := c.v.cfg.Regions.Region(c.state.Regions[c.state.At.Region])

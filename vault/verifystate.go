@@ -168,35 +168,8 @@ func (v *Vault) resumeVerification(ctx context.Context, a record.Actor, id recor
 	return c, err
 }
 
-// keepLease renews the lease until stop.
-func (c *verification) keepLease(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(verifyLease / 3):
-			}
-			err := c.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.TakeLease(ctx, leaseOf(c.id), c.owner, verifyLease) })
-			if err != nil && ctx.Err() == nil {
-				c.v.cfg.Log.Warn("lease of a verification not renewed", "verification", c.id, "err", err)
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
-}
-
 // letGo ends the lease, so that a verification that was cut can go on at once.
-func (c *verification) letGo() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := c.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.DropLease(ctx, leaseOf(c.id), c.owner) }); err != nil {
-		c.v.cfg.Log.Warn("lease of a verification not ended", "verification", c.id, "err", err)
-	}
-}
+func (c *verification) letGo() { c.v.dropLease(leaseOf(c.id), c.owner) }
 
 // advance says that everything in the region up to a key was met, and saves that now
 // and then.
