@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"medvault/storage"
 )
@@ -72,7 +74,9 @@ func Transport(ctx context.Context, err error) error {
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
-		err = u.Err
+		if err = u.Err; strings.Contains(err.Error(), u.URL) { // minio-go says so of a connection that broke off
+			err = io.ErrUnexpectedEOF
+		}
 	}
 	if wrongForGood(err) {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -37,7 +38,8 @@ func TestTroubles(t *testing.T) {
 			past := d.open(t, healthy)
 			for _, trouble := range storetest.Troubles() {
 				relay := storetest.NewRelay(t, server.Endpoint)
-				ill := d.open(t, behind(t, healthy, relay, trouble.Name))
+				through := behind(t, healthy, relay, trouble.Name)
+				ill := d.open(t, through)
 				var prepared sync.WaitGroup
 				begun := make(chan struct{})
 				for _, call := range troubled {
@@ -60,6 +62,7 @@ func TestTroubles(t *testing.T) {
 				}
 				prepared.Wait()
 				trouble.Begin(t, relay)
+				through.transport.(*http.Transport).CloseIdleConnections() // which the trouble has broken
 				close(begun)
 			}
 		}
