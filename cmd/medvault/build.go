@@ -95,6 +95,7 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return nil, err
 	}
+	sayCapabilities(ctx, log, regions)
 	set, err := replica.New(replica.Config{Regions: regions, Spool: cfg.Spool})
 	if err != nil {
 		return nil, err
