@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"fmt"
 
 	"medvault/vault/audit"
 	"medvault/vault/record"
@@ -14,11 +15,14 @@ type AuditReport struct {
 	Pending  int64  `json:"pending"`
 	Intact   bool   `json:"intact"`
 	Evidence string `json:"evidence,omitempty"` // first place that does not hold
+
+	Regions []RegionLog `json:"regions"` // what each region holds of it
+	Key     string      `json:"key"`     // verifies its checkpoints; C2SP signed-note
 }
 
-// AuditVerify recomputes the log from its leaves and compares it with its hashes and
-// the signed head. It first appends what is pending, so that it speaks of every act
-// before it.
+// AuditVerify recomputes the log from its leaves and compares it with its hashes, the
+// signed head, and the newest checkpoint of each region. It first appends what is
+// pending, so that it speaks of every act before it.
 func (v *Vault) AuditVerify(ctx context.Context, a record.Actor) (AuditReport, error) {
 	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionAuditRead}, nil); err != nil {
 		return AuditReport{}, err
@@ -30,5 +34,14 @@ func (v *Vault) AuditVerify(ctx context.Context, a record.Actor) (AuditReport, e
 	if err != nil {
 		return AuditReport{}, err
 	}
-	return AuditReport{Size: r.Size, Root: r.Root.String(), Pending: r.Pending, Intact: r.Intact, Evidence: r.Evidence}, nil
+	report := AuditReport{Size: r.Size, Root: r.Root.String(), Pending: r.Pending, Intact: r.Intact, Evidence: r.Evidence, Key: v.logVKey}
+	if report.Regions, err = v.compareLogs(ctx); err != nil {
+		return AuditReport{}, err
+	}
+	for _, l := range report.Regions {
+		if l.Finding && report.Intact {
+			report.Intact, report.Evidence = false, fmt.Sprintf("region %s: %s", l.Region, l.Problem)
+		}
+	}
+	return report, nil
 }

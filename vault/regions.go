@@ -22,6 +22,8 @@ type RegionStatus struct {
 	Bytes        int64  `json:"bytes"`
 	Pending      int64  `json:"pending"` // copies still to be made
 	Problem      string `json:"problem,omitempty"`
+
+	Log LogStatus `json:"log"` // how much of the log it has
 }
 
 // Regions tells the state of every region.
@@ -42,8 +44,13 @@ func (v *Vault) State(ctx context.Context) ([]RegionStatus, error) {
 	}
 	wg.Wait()
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		logs, err := tx.LogExports(ctx)
+		if err != nil {
+			return err
+		}
 		for i := range states {
 			s := &states[i]
+			s.Log = logStatus(logs[s.Name])
 			if s.Objects, s.Bytes, s.Pending, err = tx.RegionStats(ctx, s.Name); err != nil {
 				return err
 			}

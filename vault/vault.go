@@ -47,6 +47,7 @@ type Config struct {
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
 	Workers   int                              // copies made at once; default 4
 	Poll      time.Duration                    // how often an idle worker looks for work; default 1 s
+	LogExport time.Duration                    // how often the log goes to the regions; default 1 min, negative: only when asked to
 	Linger    time.Duration                    // how long a superseded object stays for those who are reading it; default 30 s
 	Verify    []VerifyEvery                    // what to verify without being asked, and how often
 	Log       *slog.Logger                     // default: discarded
@@ -76,9 +77,24 @@ type Vault struct {
 const readWindow = 15 * time.Minute
 
 // New checks the parts, loads the house keys (making them when both catalog and
-// regions are empty) and returns a vault that can decide, store and open. Run
-// keeps its promises in the background.
+// regions are empty) and returns a vault that can decide, store and open. A catalog
+// whose log is not the one that the regions hold is refused: ErrCatalogBehind,
+// ErrLogForked. Run keeps the vault's promises in the background.
 func New(ctx context.Context, cfg Config) (*Vault, error) {
+	v, err := assemble(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	// Before anything is taken away: what a catalog that was put back does not know of
+	// may have been acknowledged.
+	if err := v.checkLogs(ctx); err != nil {
+		return nil, err
+	}
+	return v, v.recover(ctx)
+}
+
+// assemble is New up to where a vault first acts.
+func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 	if cfg.Catalog == nil || cfg.Regions == nil || cfg.Access == nil || len(cfg.Scrubbers) == 0 || cfg.Home == "" || cfg.Spool == "" {
 		return nil, errors.New("vault: Catalog, Regions, Scrubbers, Access, Home and Spool are required")
 	}
@@ -101,6 +117,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	cfg.Workers = cmp.Or(cfg.Workers, 4)
 	cfg.Poll = cmp.Or(cfg.Poll, time.Second)
 	cfg.Linger = cmp.Or(cfg.Linger, 30*time.Second)
+	cfg.LogExport = cmp.Or(cfg.LogExport, time.Minute)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -114,9 +131,6 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	house, err := v.loadHouse(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if err := v.recover(ctx); err != nil {
 		return nil, err
 	}
 	if v.id, err = identityOf(house[houseLog]); err != nil {
@@ -159,6 +173,7 @@ func (v *Vault) Run(ctx context.Context) (err error) {
 	for _, e := range v.cfg.Verify {
 		wg.Go(func() { v.verifyOnSchedule(ctx, e) })
 	}
+	wg.Go(func() { v.exportLogs(ctx) })
 	return v.log.Run(ctx)
 }
 

@@ -21,7 +21,7 @@ import (
 //	                           the last name of a listing is the newest
 //	log/cosignatures/SIZE/KEY  what a verifier signed under that checkpoint (exportcosign.go)
 //	log/manifests/SIZE         what the region must hold (exportmanifest.go)
-//	log/pages/SIZE-SUM         a page of that manifest
+//	log/pages/SHA256           a page of it
 //
 // Nothing is written twice: a name is of one content for ever. A checkpoint is written
 // after every tile it covers, so whoever finds one finds its tiles. tile/ and, under
@@ -92,9 +92,7 @@ func IsLogName(key string, leavesToo bool) bool {
 		_, ok := parseSize(size)
 		return ok && isHex(who, 8)
 	case "pages":
-		size, sum, _ := strings.Cut(name, "-")
-		_, ok := parseSize(size)
-		return ok && isHex(sum, 64)
+		return isSHA256(name)
 	case "tile":
 		_, ok := parseTileKey(key)
 		return ok && leavesToo

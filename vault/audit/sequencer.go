@@ -116,6 +116,10 @@ func (s *Sequencer) append(ctx context.Context, pending []Pending) error {
 	if err != nil {
 		return err
 	}
+	return s.appendTo(ctx, head, pending)
+}
+
+func (s *Sequencer) appendTo(ctx context.Context, head Head, pending []Pending) error {
 	now := s.cfg.Now()
 	if head.Owner != s.owner && head.Lease.After(now) {
 		return ErrNotLeading
@@ -134,6 +138,32 @@ func (s *Sequencer) append(ctx context.Context, pending []Pending) error {
 	}
 	return s.cfg.Tree.LogAppend(ctx, Batch{Owner: s.owner, Lease: now.Add(leaseTime), Size: head.Size,
 		Leaves: pending, Hashes: hashes, Checkpoint: checkpoint})
+}
+
+// Import appends leaves that were appended to this log before, as read back from a
+// region, behind its first size leaves; those with an ID leave the pending list. They
+// become leaves again only where they were: if the log has not just that size, nothing
+// is written.
+func (s *Sequencer) Import(ctx context.Context, size int64, leaves []Pending) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		head, err := s.cfg.Tree.LogHead(ctx)
+		if err != nil {
+			return err
+		}
+		if head.Size != size {
+			return fmt.Errorf("import leaves from %d on: the log has %d: somebody else appends to it", size, head.Size)
+		}
+		if err = s.appendTo(ctx, head, leaves); !errors.Is(err, ErrNotLeading) {
+			return err
+		}
+		select { // the lease of whoever appended last
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(s.cfg.Interval):
+		}
+	}
 }
 
 // checkHead compares the signed head with the stored hashes it covers.

@@ -31,7 +31,7 @@ type Batch struct {
 	Owner      string
 	Lease      time.Time // the lease after this append
 	Size       int64     // leaves before
-	Leaves     []Pending // become leaves Size, Size+1, …; leave the pending list
+	Leaves     []Pending // become leaves Size, Size+1, …; those with an ID leave the pending list
 	Hashes     []tlog.Hash
 	Checkpoint []byte // signed over Size+len(Leaves)
 }

@@ -189,9 +189,11 @@ func (t *Tx) logAppend(ctx context.Context, batch audit.Batch) error {
 		return audit.ErrNotLeading
 	}
 	leaves := make([][]byte, len(batch.Leaves))
-	ids := make([]string, len(batch.Leaves))
+	var ids []string
 	for i, leaf := range batch.Leaves {
-		leaves[i], ids[i] = leaf.Data, leaf.ID
+		if leaves[i] = leaf.Data; leaf.ID != "" {
+			ids = append(ids, leaf.ID)
+		}
 	}
 	if err := t.insertNumbered(ctx, "audit_leaves (n, data)", batch.Size, leaves); err != nil {
 		return err

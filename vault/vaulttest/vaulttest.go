@@ -48,6 +48,8 @@ type Options struct {
 	Split    bool             // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	LogExport time.Duration // how often the log goes to the regions; default only when asked to
 }
 
 // House is a running vault and what it is made of.
@@ -87,7 +89,11 @@ func Open(ctx context.Context, o Options) (*House, error) {
 		return nil, err
 	}
 	h := &House{Dir: o.Dir, Catalog: index}
-	if err := h.build(ctx, o, spool); err != nil {
+	cfg, err := h.parts(ctx, o, spool)
+	if err == nil {
+		h.Vault, err = vault.New(ctx, cfg)
+	}
+	if err != nil {
 		return nil, errors.Join(err, index.Close())
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -104,42 +110,56 @@ func Open(ctx context.Context, o Options) (*House, error) {
 	return h, nil
 }
 
-// build makes the vault over its catalog. As in production only a new vault makes the
-// directories of its regions.
-func (h *House) build(ctx context.Context, o Options, spool string) error {
+// ImportLog is vault.ImportLog on the parts of a test vault that does not run.
+func ImportLog(ctx context.Context, o Options, region string, a record.Actor) (done vault.LogImport, err error) {
+	index, err := catalog.Open(ctx, catalog.Config{DSN: cmp.Or(o.DSN, "sqlite:"+filepath.Join(o.Dir, "catalog.db")), Now: o.Now})
+	if err != nil {
+		return done, err
+	}
+	defer func() { err = errors.Join(err, index.Close()) }()
+	cfg, err := (&House{Dir: o.Dir, Catalog: index}).parts(ctx, o, filepath.Join(o.Dir, "spool"))
+	if err != nil {
+		return done, err
+	}
+	return vault.ImportLog(ctx, cfg, region, a)
+}
+
+// parts makes what the vault is built of, over its catalog. As in production only a new
+// vault makes the directories of its regions.
+func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Config, error) {
 	var begun bool
 	err := h.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		begun, err = tx.Begun(ctx)
 		return err
 	})
 	if err != nil {
-		return err
+		return vault.Config{}, err
 	}
 	var regions []storage.Region
 	services := make(map[string]keys.Wrapper)
 	for _, name := range Regions() {
 		region, service, err := o.region(name, !begun)
 		if err != nil {
-			return err
+			return vault.Config{}, err
 		}
 		regions, services[name] = append(regions, region), service
 	}
 	if h.Set, err = replica.New(replica.Config{Regions: regions, Spool: spool}); err != nil {
-		return err
+		return vault.Config{}, err
 	}
 	if o.DICOM == nil {
 		o.DICOM = dicom.New()
 	}
 	engine, err := access.New(nil)
 	if err != nil {
-		return err
+		return vault.Config{}, err
 	}
-	h.Vault, err = vault.New(ctx, vault.Config{
+	return vault.Config{
 		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Log: o.Log, Now: o.Now,
-	})
-	return err
+		LogExport: cmp.Or(o.LogExport, -1),
+	}, nil
 }
 
 func (o Options) region(name string, create bool) (storage.Region, keys.Wrapper, error) {

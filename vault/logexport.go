@@ -1,0 +1,415 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"medvault/storage"
+	"medvault/vault/audit"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+)
+
+// The log goes to the regions: every minute a signed checkpoint to each of them, and
+// before it to those at home the tiles and leaves it covers, since leaves carry patient
+// tokens. Once a day each region gets a signed manifest of what it must hold; one abroad,
+// which has no leaves to tell it, whenever that has changed. What lies in a region
+// decides how much it lacks, so one that was away or was emptied catches up by itself.
+
+const (
+	jobLogExport  = "log-export" // one for each region, for ever
+	manifestEvery = 24 * time.Hour
+	regionTimeout = time.Minute // for one object to be written, or a region's log to be looked at
+)
+
+// LogStatus is how far the log has got into a region.
+type LogStatus struct {
+	Size       int64     `json:"size"`                // leaves of the newest checkpoint there
+	At         time.Time `json:"at,omitzero"`         // when the region last had all there was; zero: never
+	ManifestAt time.Time `json:"manifestAt,omitzero"` // when its newest manifest was made
+	Problem    string    `json:"problem,omitempty"`   // why the last try failed
+}
+
+func logStatus(e catalog.LogExport) LogStatus {
+	return LogStatus{Size: e.Size, At: e.At, ManifestAt: e.ManifestAt, Problem: e.Problem}
+}
+
+// exportLogs keeps the regions' logs up to date until ctx ends. Any number of gateways
+// share the work, each region's at one of them at a time; no region waits for another.
+func (v *Vault) exportLogs(ctx context.Context) {
+	if v.cfg.LogExport < 0 {
+		return
+	}
+	owner := string(record.NewObjectID())
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		jobs, err := v.leaseLogExports(ctx, owner, false)
+		if err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("export the log", "err", err)
+		}
+		for _, job := range jobs {
+			running.Go(func() { _ = v.runLogExport(ctx, job, owner, false) }) // logged and kept there
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(v.cfg.LogExport / 10):
+		}
+	}
+}
+
+// leaseLogExports takes the exports that are due; with hurry all that wait.
+func (v *Vault) leaseLogExports(ctx context.Context, owner string, hurry bool) ([]catalog.Job, error) {
+	regions := v.cfg.Regions.Regions()
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		for _, r := range regions {
+			if err := tx.Enqueue(ctx, catalog.Job{Kind: jobLogExport, Key: r.Name}); err != nil {
+				return err
+			}
+		}
+		if hurry {
+			return tx.Hurry(ctx, jobLogExport)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.cfg.Catalog.Lease(ctx, []string{jobLogExport}, len(regions), jobLease, owner)
+}
+
+// runLogExport does one region's export and makes it due again.
+func (v *Vault) runLogExport(ctx context.Context, job catalog.Job, owner string, snapshot bool) error {
+	r, ok := v.cfg.Regions.Region(job.Key)
+	if !ok { // a region that was here once
+		return v.cfg.Catalog.Finish(ctx, job, owner, nil)
+	}
+	stop := v.keepLease(ctx, job, owner)
+	err := v.exportLog(ctx, r, snapshot)
+	stop()
+	if err != nil && ctx.Err() == nil {
+		v.cfg.Log.Warn("log not exported", "region", r.Name, "err", err)
+	}
+	next := v.cfg.Now().Add(max(v.cfg.LogExport, 0))
+	if err := v.cfg.Catalog.Retry(context.WithoutCancel(ctx), job, owner, next, ""); err != nil && !errors.Is(err, catalog.ErrChanged) {
+		v.cfg.Log.Error("put a log export back", "region", r.Name, "err", err)
+	}
+	return err
+}
+
+// ExportLog brings every region's log up to date now and gives each a new manifest. The
+// error names each region that did not get them.
+func (v *Vault) ExportLog(ctx context.Context, a record.Actor) error {
+	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionVerify}, nil); err != nil {
+		return err
+	}
+	if err := v.log.Flush(ctx); err != nil {
+		return unavailable("log", err)
+	}
+	left := make(map[string]bool)
+	for _, r := range v.cfg.Regions.Regions() {
+		left[r.Name] = true
+	}
+	var mu sync.Mutex
+	var errs []error
+	for owner := string(record.NewObjectID()); len(left) > 0; {
+		jobs, err := v.leaseLogExports(ctx, owner, true)
+		if err != nil {
+			return unavailable("catalog", err)
+		}
+		var running sync.WaitGroup
+		for _, job := range jobs {
+			delete(left, job.Key)
+			running.Go(func() {
+				if err := v.runLogExport(ctx, job, owner, true); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					errs = append(errs, fmt.Errorf("export the log to region %s: %w", job.Key, err))
+				}
+			})
+		}
+		running.Wait()
+		if len(jobs) > 0 {
+			continue
+		}
+		select { // another gateway is at it
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// exportLog brings one region's log up to date and notes how that went.
+func (v *Vault) exportLog(ctx context.Context, r storage.Region, snapshot bool) error {
+	var e catalog.LogExport
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		all, err := tx.LogExports(ctx)
+		e = all[r.Name]
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.Region = r.Name
+	x := &logExporter{v: v, r: r, atHome: r.Jurisdiction == v.cfg.Home, state: &e}
+	began := v.cfg.Now()
+	failed := x.export(ctx, snapshot)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if e.Problem = logProblem(failed); failed == nil {
+		e.At = began
+	}
+	return errors.Join(failed, v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.SetLogExport(ctx, e) }))
+}
+
+// logProblem says in a few words why a region's log is not what it must be.
+func logProblem(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, audit.ErrAhead):
+		return "the region's log is ahead of the catalog's: the catalog was put back"
+	case errors.Is(err, audit.ErrForked):
+		return "the region's log and the catalog's differ"
+	case errors.Is(err, errRegionBehind):
+		return "the region's log was put back"
+	case errors.Is(err, storage.ErrExist):
+		return "other bytes lie in the region where the log belongs"
+	case errors.Is(err, storage.ErrFull):
+		return "the region is full"
+	case errors.Is(err, storage.ErrDenied):
+		return "the region refuses to be written to"
+	}
+	return "the log did not get to the region"
+}
+
+// errRegionBehind: a region has less of the log than it was seen to have.
+var errRegionBehind = errors.New("the region has lost the newest part of its log")
+
+// logExporter brings one region's log up to date.
+type logExporter struct {
+	v      *Vault
+	r      storage.Region
+	atHome bool
+	state  *catalog.LogExport
+}
+
+func (x *logExporter) export(ctx context.Context, snapshot bool) error {
+	there, err := x.compared(ctx)
+	if err != nil {
+		return err
+	}
+	head, err := x.v.cfg.Catalog.LogHead(ctx)
+	if err != nil || head.Size == 0 {
+		return err
+	}
+	tree, err := audit.OpenCheckpoint(head.Checkpoint, x.v.logKey)
+	if err != nil {
+		return fmt.Errorf("log head: %w", err)
+	}
+	var lost error
+	if there < x.state.Size { // it gets it again, and whoever watches hears of it
+		lost = fmt.Errorf("%w: it has %d leaves, had %d", errRegionBehind, there, x.state.Size)
+	}
+	if there < tree.N {
+		if err := x.grow(ctx, tree, there, head.Checkpoint); err != nil {
+			return err
+		}
+	}
+	x.state.Size = tree.N
+	due := snapshot || x.v.cfg.Now().Sub(x.state.ManifestAt) >= manifestEvery
+	if due || !x.atHome && x.state.Manifest < tree.N {
+		if err := x.manifest(ctx, tree, due); err != nil {
+			return err
+		}
+	}
+	return lost
+}
+
+// grow brings a region from a size of the log to that of tree.
+func (x *logExporter) grow(ctx context.Context, tree tlog.Tree, from int64, checkpoint []byte) error {
+	if x.atHome {
+		if err := audit.ExportTiles(ctx, x.v.cfg.Catalog, tree, from, x.put); err != nil {
+			return err
+		}
+	}
+	// After every tile it covers, or a reader would miss some.
+	if err := x.put(ctx, audit.CheckpointKey(tree.N), checkpoint); err != nil {
+		return err
+	}
+	// Only now: until then the older parts are what the newest checkpoint needs.
+	return x.tidy(ctx, func(ctx context.Context) ([]string, error) {
+		_, list := regionFiles(x.r)
+		return audit.LapsedCheckpoints(ctx, tree.N, list, x.v.logDay)
+	})
+}
+
+// compared tells how many leaves the region's newest checkpoint covers, after comparing
+// it with the catalog's log.
+func (x *logExporter) compared(ctx context.Context) (size int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, regionTimeout)
+	defer cancel()
+	there, err := x.v.regionLog(ctx, x.r)
+	if errors.Is(err, audit.ErrNoLog) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(there.Strange) > 0 {
+		x.v.cfg.Log.Warn("checkpoints in a region that this vault has not signed", "region", x.r.Name, "names", there.Strange)
+	}
+	return there.Size, audit.CompareRegion(ctx, x.v.cfg.Catalog, x.v.logKey, there)
+}
+
+// put writes one small object of the log. The same bytes again are success.
+func (x *logExporter) put(ctx context.Context, key string, data []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, regionTimeout)
+	defer cancel()
+	return x.r.Data.Put(ctx, key, storage.Body{ReaderAt: bytes.NewReader(data), Size: int64(len(data)), SHA256: sha256.Sum256(data), Hashed: true})
+}
+
+// manifest writes what the region must hold as of tree, which was read before: what
+// changes from now on is in the leaves behind it. Unless it is due one that says nothing
+// new is not written.
+func (x *logExporter) manifest(ctx context.Context, tree tlog.Tree, due bool) error {
+	get, list := regionFiles(x.r)
+	reading, cancel := context.WithTimeout(ctx, regionTimeout)
+	defer cancel()
+	before, err := audit.ReadManifest(reading, x.r.Name, get, list, x.v.logKey)
+	known := make(map[string]bool)
+	switch {
+	case errors.Is(err, audit.ErrNoManifest):
+		before, due = new(audit.RegionManifest), true
+	case err != nil:
+		return err
+	}
+	for _, p := range before.Pages {
+		known[p.Key()] = !due // once a day each page is looked after
+	}
+	m, err := audit.WritePages(ctx, x.r.Name, tree, x.promised(ctx), func(ctx context.Context, key string, data []byte) error {
+		if known[key] {
+			return nil
+		}
+		return x.put(ctx, key, data)
+	})
+	if err != nil {
+		return err
+	}
+	if before.Tree.N != tree.N && (due || !m.SameObjects(before.Manifest)) {
+		signed, err := x.v.signer.Manifest(m)
+		if err != nil {
+			return err
+		}
+		// After its pages.
+		if err := x.put(ctx, audit.ManifestKey(tree.N), signed); err != nil {
+			return err
+		}
+		err = x.tidy(ctx, func(ctx context.Context) ([]string, error) {
+			return audit.LapsedManifests(ctx, tree.N, get, list, x.v.logDay)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if x.state.Manifest = tree.N; due {
+		x.state.ManifestAt = x.v.cfg.Now()
+	}
+	return nil
+}
+
+// promised yields what the region is to hold, in order of key.
+func (x *logExporter) promised(ctx context.Context) iter.Seq2[audit.Entry, error] {
+	return func(yield func(audit.Entry, error) bool) {
+		for after := ""; ; {
+			var page []audit.Entry
+			err := x.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+				page, err = tx.Promised(ctx, x.r.Name, after, 1000)
+				return err
+			})
+			if err != nil {
+				yield(audit.Entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+				after = e.Key
+			}
+			if len(page) == 0 {
+				return
+			}
+		}
+	}
+}
+
+// tidy takes away what has lapsed. What is locked stays.
+func (x *logExporter) tidy(ctx context.Context, lapsed func(context.Context) ([]string, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, regionTimeout)
+	defer cancel()
+	keys, err := lapsed(ctx)
+	if err != nil {
+		return fmt.Errorf("tidy the log: %w", err)
+	}
+	for _, key := range keys {
+		if !audit.IsLogName(key, x.atHome) {
+			continue // a tile, of which there is none abroad
+		}
+		if err := x.r.Data.Delete(ctx, key); err != nil && !errors.Is(err, storage.ErrLocked) {
+			return fmt.Errorf("tidy the log: %w", err)
+		}
+	}
+	return nil
+}
+
+// logDay is the day on which the log had a size.
+func (v *Vault) logDay(ctx context.Context, size int64) (string, error) {
+	leaves, err := v.cfg.Catalog.LogLeaves(ctx, size-1, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(leaves) != 1 || leaves[0].Number != size-1 {
+		return "", fmt.Errorf("leaf %d is missing", size-1)
+	}
+	leaf, err := audit.ParseLeaf(leaves[0].Data)
+	if err != nil {
+		return "", err
+	}
+	return leaf.Time.UTC().Format(time.DateOnly), nil
+}
+
+// regionLog reads the newest checkpoint of a region.
+func (v *Vault) regionLog(ctx context.Context, r storage.Region) (*audit.RegionLog, error) {
+	get, list := regionFiles(r)
+	return audit.ReadRegion(ctx, get, list, v.logKey)
+}
+
+// regionFiles reads a region's data bucket as a reader of logs wants it.
+func regionFiles(r storage.Region) (get func(context.Context, string) (io.ReadCloser, error), list func(context.Context, string) iter.Seq2[string, error]) {
+	s := persistent{r.Data}
+	get = func(ctx context.Context, key string) (io.ReadCloser, error) { return s.Get(ctx, key, 0, -1) }
+	list = func(ctx context.Context, prefix string) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			for info, err := range s.List(ctx, prefix, "") {
+				if !yield(info.Key, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+	return get, list
+}
