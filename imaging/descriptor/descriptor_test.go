@@ -73,6 +73,11 @@ func TestClean(t *testing.T) {
 		{"other age", "85 year old male, 63Y", ""},
 		{"nothing left", "Xanthippe Quux", ""},
 		{"empty", "", ""},
+		{"no characters", "Lesion of \uFFFD\uFFFD", "Lesion of"},
+		{"no character", "Lesion of \uFFFD", "Lesion of"},
+		{"broken characters", "Lesion of \xba\xe3\xd7", "Lesion of"},
+		{"another character set", "CT ºã×ÝÕæÞÒÐ head ÍõÐ¡¶«", "CT head"},
+		{"signs", "angle 30°, ± 2 mm, 5 × 3 cm, «net»", "angle 30°, ± 2 mm, 5 × 3 cm"},
 		{"lines", "CT head\nSmith\nknee", "CT head\nknee"},
 		{"misspelt", "Xiaodomg chest", token + " chest"},
 	} {

@@ -64,7 +64,17 @@ func runLength(text string) int {
 	return n
 }
 
-func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }
+// wordRune reports what words are made of. What is no character, or of no known use,
+// may be a letter in another character set.
+func wordRune(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf:
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	case r == utf8.RuneError:
+		return true
+	}
+	return !unicode.IsPunct(r) && !unicode.IsSymbol(r) && !unicode.IsSpace(r) && r != 0xFEFF && !(r >= 0x200B && r <= 0x200F)
+}
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
@@ -109,7 +119,7 @@ func (v *vocabulary) chineseWords(tokens []token, text string) []token {
 func (v *vocabulary) classify(text string) token {
 	t := token{text: text, kind: word, number: digit(text[0])}
 	const longest = 64
-	if len(text) > longest {
+	if len(text) > longest || strings.ContainsFunc(text, foreign) {
 		return t
 	}
 	t.folded = folded(text)
@@ -136,6 +146,12 @@ func abbreviation(text string) bool {
 	return true
 }
 
+// foreign reports a letter that none of the languages of the vocabulary has: folded, a
+// word may look like one of another.
+func foreign(r rune) bool {
+	return r >= utf8.RuneSelf && unicode.IsLetter(r) && !strings.ContainsRune("äöüßéèêëàâîïôûùçœæñáíóúµ", unicode.ToLower(r))
+}
+
 func (v *vocabulary) parts(text string) standing {
 	if code(text) {
 		return trusted
@@ -152,7 +168,7 @@ func (v *vocabulary) parts(text string) standing {
 			continue
 		}
 		s := v.stands(folded(p))
-		if utf8.RuneCountInString(p) == 1 {
+		if r, size := utf8.DecodeRuneInString(p); size == len(p) && unicode.IsLetter(r) {
 			s = doubtful
 			if len(pieces) > 1 {
 				s = trusted

@@ -26,7 +26,7 @@ func render(tokens []token) string {
 		}
 		gap = strings.Join(left, "")
 		if gone {
-			gap = tidy(left, began)
+			gap = tidy(plainSigns(left), began)
 		}
 		b.WriteString(gap)
 		b.WriteString(t.text)
@@ -37,6 +37,8 @@ func render(tokens []token) string {
 	}
 	if end := strings.Join(left, ""); !gone {
 		b.WriteString(end)
+	} else if left = plainSigns(left); left[0] == "" {
+		// nothing of it stays
 	} else if closing := strings.TrimLeft(left[0], " "); closing != "" && strings.ContainsAny(closing[:1], ")]}.%\"*") {
 		b.WriteString(closing[:1])
 	}
@@ -44,6 +46,20 @@ func render(tokens []token) string {
 		return b.String()
 	}
 	return balanced(b.String())
+}
+
+// plainSigns takes the signs of Latin-1 out of separators next to what is gone: in
+// another character set they are parts of it.
+func plainSigns(left []string) []string {
+	for i, s := range left {
+		left[i] = strings.Map(func(r rune) rune {
+			if r >= 0x80 && r <= 0xBF || r == 0xD7 || r == 0xF7 {
+				return -1
+			}
+			return r
+		}, s)
+	}
+	return left
 }
 
 // tidy chooses what stays of separators among which something is gone.

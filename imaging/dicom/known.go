@@ -29,6 +29,9 @@ func (w *rewriter) people() subject.Known {
 		}
 		raw := header.Bytes(e)
 		text := charset.Text(raw)
+		if list == &k.Names && !plain(raw) {
+			k.Raw = append(k.Raw, string(raw))
+		}
 		if e.VR == PN {
 			text = charset.Name(raw)
 		}

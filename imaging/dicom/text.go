@@ -145,8 +145,13 @@ func (w *rewriter) cleaner() *descriptor.Cleaner {
 // always.
 func (w *rewriter) screened(vr VR, value []byte) ([]byte, bool) {
 	changed, found := w.text8(vr, value), false
+	if strings.ContainsRune(changed, utf8.RuneError) { // bytes of another set than the declared one
+		changed, found = strings.ReplaceAll(changed, string(utf8.RuneError), ""), true
+	}
 	if vr != CS && vr != AE && vr != PN {
-		changed, found = w.uidsInText(changed)
+		if mapped, ok := w.uidsInText(changed); ok {
+			changed, found = mapped, true
+		}
 	}
 	if matches := w.named(changed); len(matches) > 0 {
 		changed, found = w.without(vr, changed, matches), true

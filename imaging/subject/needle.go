@@ -131,6 +131,9 @@ func (s *Subject) needles(sets []Encoder) []needle {
 	for _, id := range s.known.IDs {
 		h.id(id)
 	}
+	for _, raw := range s.known.Raw {
+		h.raw(raw)
+	}
 	for _, uid := range s.known.UIDs {
 		if len(uid) >= longID {
 			h.add(uid, ID, numbers)
@@ -338,6 +341,20 @@ func (t *trie) texts() (all []string) {
 	}
 	visit(0, "")
 	return all
+}
+
+// raw adds the parts of a name as they lie in the document.
+func (h *haystack) raw(name string) {
+	const longest = 256
+	if len(name) > longest {
+		return
+	}
+	parts := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("^= ,\\\x00", r) })
+	for _, part := range append(parts, strings.Join(parts[:min(2, len(parts))], "")) {
+		if !ascii(part) {
+			h.putText(part, Name, nothing)
+		}
+	}
 }
 
 // latin adds the parts of a name as words, and family and given name together.

@@ -156,6 +156,20 @@ func TestScannerValue(t *testing.T) {
 	}
 }
 
+// TestScannerRaw looks for a name in a set that nobody has declared.
+func TestScannerRaw(t *testing.T) {
+	const raw = "\xba\xe3\xd7\xdd\xd5\xe6^A"
+	sc := subject.New(subject.Known{Raw: []string{raw}}).Scanner()
+	for text, want := range map[string]string{"of A": "", "of \xba\xe3\xd7\xdd\xd5\xe6, A": "name"} {
+		if _, err := sc.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got := kinds(sc.Found()); got != want && want != "" {
+			t.Errorf("%q: found %q; want %q", text, got, want)
+		}
+	}
+}
+
 // TestNothingKnown asks for no match where nothing is looked for.
 func TestNothingKnown(t *testing.T) {
 	s := subject.New(subject.Known{Names: []string{"", "^", "=", "\x00"}, IDs: []string{" "}, Dates: []string{"", "1971"}, Others: []string{"^^"}})

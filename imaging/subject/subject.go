@@ -29,6 +29,10 @@ type Known struct {
 	// UIDs are those of the document itself, which it shares with no other patient.
 	UIDs []string
 
+	// Raw are names as the bytes of the document where these are not ASCII: what it
+	// says of its character set may be wrong.
+	Raw []string
+
 	// Others are physicians, operators, relatives and institutions. They are found in
 	// text, but withhold nothing: see Scanner.
 	Others []string
@@ -79,7 +83,7 @@ const (
 func New(k Known) *Subject {
 	s := &Subject{known: Known{
 		Names: values(k.Names), IDs: values(k.IDs), Dates: values(k.Dates), Phones: values(k.Phones),
-		Addresses: values(k.Addresses), Emails: values(k.Emails), UIDs: values(k.UIDs), Others: values(k.Others),
+		Addresses: values(k.Addresses), Emails: values(k.Emails), UIDs: values(k.UIDs), Raw: k.Raw[:min(len(k.Raw), maxValues)], Others: values(k.Others),
 	}}
 	for _, d := range s.known.Dates {
 		if day, err := time.Parse("20060102", strings.NewReplacer(".", "", "-", "").Replace(d)); err == nil {
