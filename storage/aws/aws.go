@@ -378,18 +378,19 @@ func (d *driver) Retention(ctx context.Context, key, version string) (time.Time,
 	return aws.ToTime(out.Retention.RetainUntilDate).UTC(), nil
 }
 
-func (d *driver) Locks(ctx context.Context) (bool, error) {
+func (d *driver) Locks(ctx context.Context) (can, byDefault bool, err error) {
 	out, err := d.client.GetObjectLockConfiguration(ctx, &sdk.GetObjectLockConfigurationInput{Bucket: d.bucket})
 	if code(err) == "ObjectLockConfigurationNotFoundError" {
-		return false, nil
+		return false, false, nil
 	}
-	if err = translate(ctx, err); err != nil {
-		if errors.Is(err, s3.ErrUnsupported) {
-			return false, nil
-		}
-		return false, err
+	if err = translate(ctx, err); errors.Is(err, s3.ErrUnsupported) {
+		return false, false, nil
 	}
-	return out.ObjectLockConfiguration != nil && out.ObjectLockConfiguration.ObjectLockEnabled == types.ObjectLockEnabledEnabled, nil
+	if err != nil || out.ObjectLockConfiguration == nil {
+		return false, false, err
+	}
+	c := out.ObjectLockConfiguration
+	return c.ObjectLockEnabled == types.ObjectLockEnabledEnabled, c.Rule != nil && c.Rule.DefaultRetention != nil, nil
 }
 
 // translate is this library's border: nothing of it, nor of the request, is in

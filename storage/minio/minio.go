@@ -240,15 +240,15 @@ func (d *driver) Versioning(ctx context.Context) (string, error) {
 	return v.Status, err
 }
 
-func (d *driver) Locks(ctx context.Context) (bool, error) {
-	lock, _, _, _, err := d.core.GetObjectLockConfig(ctx, d.bucket)
+func (d *driver) Locks(ctx context.Context) (can, byDefault bool, err error) {
+	lock, mode, _, _, err := d.core.GetObjectLockConfig(ctx, d.bucket)
 	if err != nil && minio.ToErrorResponse(err).Code == "ObjectLockConfigurationNotFoundError" {
-		return false, nil
+		return false, false, nil
 	}
 	if err = translate(ctx, err); errors.Is(err, s3.ErrUnsupported) {
-		return false, nil
+		return false, false, nil
 	}
-	return lock == "Enabled", err
+	return lock == "Enabled", mode != nil && *mode != "", err
 }
 
 // translate is this library's border: nothing of it, nor of the request, is in

@@ -76,8 +76,9 @@ type Driver interface {
 	Retention(ctx context.Context, key, version string) (until time.Time, err error)
 	// Versioning is the bucket's status: "Enabled", "Suspended" or "".
 	Versioning(ctx context.Context) (string, error)
-	// Locks tells whether objects can be locked.
-	Locks(ctx context.Context) (bool, error)
+	// Locks tells whether objects can be locked, and whether the bucket locks each on
+	// its own.
+	Locks(ctx context.Context) (can, byDefault bool, err error)
 
 	PartsDriver
 }
@@ -122,7 +123,8 @@ func (l Limits) withDefaults() (Limits, error) {
 }
 
 // Open probes what the bucket can do, which writes and deletes one small object
-// under probe/, and fails when it cannot be read, written and deleted from. A
+// under probe/, and fails when it cannot be read, written and deleted from, or locks
+// whatever is put into it: then nothing that must go could be deleted in time. A
 // service that is away or full now may be well later: its bucket is opened all the
 // same and probed at the first call that depends on it, which fails until then.
 func Open(ctx context.Context, d Driver, l Limits) (*Bucket, error) {

@@ -95,7 +95,7 @@ func (p *poor) Versioning(context.Context) (string, error) {
 	return "", nil
 }
 
-func (p *poor) Locks(context.Context) (bool, error) { return false, nil }
+func (p *poor) Locks(context.Context) (can, byDefault bool, err error) { return false, false, nil }
 
 func (p *poor) Retain(context.Context, string, string, time.Time, storage.LockMode) error {
 	return s3.ErrUnsupported

@@ -106,8 +106,12 @@ func (b *Bucket) probe(ctx context.Context) (can capabilities, err error) {
 	can.versions = status != ""
 	can.Versioning = status == "Enabled"
 	b.probes.versions.Store(&can.Versioning)
-	if can.ObjectLock, err = b.driver.Locks(ctx); err != nil {
+	var byDefault bool
+	if can.ObjectLock, byDefault, err = b.driver.Locks(ctx); err != nil {
 		return can, fmt.Errorf("object lock: %w", err)
+	}
+	if byDefault {
+		return can, errors.New("object lock: the bucket has a default retention; remove it, since locks are set object by object")
 	}
 	if err := b.probeUploads(ctx, &can); err != nil {
 		return can, err
