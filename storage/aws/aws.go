@@ -336,11 +336,11 @@ func (d *driver) Copy(ctx context.Context, from, to string) error {
 
 func (d *driver) Versioning(ctx context.Context) (string, error) {
 	out, err := d.client.GetBucketVersioning(ctx, &sdk.GetBucketVersioningInput{Bucket: d.bucket})
-	if err = translate(ctx, err); err != nil {
-		if errors.Is(err, s3.ErrUnsupported) {
-			return "", nil
-		}
-		return "", err
+	if s3.NoSetting(code(err), status(err)) {
+		return "", nil
+	}
+	if err != nil {
+		return "", translate(ctx, err)
 	}
 	return string(out.Status), nil
 }
@@ -380,14 +380,11 @@ func (d *driver) Retention(ctx context.Context, key, version string) (time.Time,
 
 func (d *driver) Locks(ctx context.Context) (can, byDefault bool, err error) {
 	out, err := d.client.GetObjectLockConfiguration(ctx, &sdk.GetObjectLockConfigurationInput{Bucket: d.bucket})
-	if code(err) == "ObjectLockConfigurationNotFoundError" {
-		return false, false, nil
-	}
-	if err = translate(ctx, err); errors.Is(err, s3.ErrUnsupported) {
+	if s3.NoSetting(code(err), status(err)) {
 		return false, false, nil
 	}
 	if err != nil || out.ObjectLockConfiguration == nil {
-		return false, false, err
+		return false, false, translate(ctx, err)
 	}
 	c := out.ObjectLockConfiguration
 	return c.ObjectLockEnabled == types.ObjectLockEnabledEnabled, c.Rule != nil && c.Rule.DefaultRetention != nil, nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/fips140"
 	"crypto/tls"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -234,21 +235,29 @@ func (d *driver) Copy(ctx context.Context, from, to string) error {
 
 func (d *driver) Versioning(ctx context.Context) (string, error) {
 	v, err := d.core.GetBucketVersioning(ctx, d.bucket)
-	if err = translate(ctx, err); errors.Is(err, s3.ErrUnsupported) {
+	if noSetting(err) {
 		return "", nil
 	}
-	return v.Status, err
+	return v.Status, translate(ctx, err)
 }
 
 func (d *driver) Locks(ctx context.Context) (can, byDefault bool, err error) {
 	lock, mode, _, _, err := d.core.GetObjectLockConfig(ctx, d.bucket)
-	if err != nil && minio.ToErrorResponse(err).Code == "ObjectLockConfigurationNotFoundError" {
+	if noSetting(err) {
 		return false, false, nil
 	}
-	if err = translate(ctx, err); errors.Is(err, s3.ErrUnsupported) {
-		return false, false, nil
+	return lock == "Enabled", mode != nil && *mode != "", translate(ctx, err)
+}
+
+// noSetting is also said of an answer to another question: some services overlook in
+// the URL what they do not know.
+func noSetting(err error) bool {
+	var other xml.UnmarshalError
+	if errors.As(err, &other) {
+		return true
 	}
-	return lock == "Enabled", mode != nil && *mode != "", err
+	answer := minio.ToErrorResponse(err)
+	return s3.NoSetting(answer.Code, answer.StatusCode)
 }
 
 // translate is this library's border: nothing of it, nor of the request, is in
@@ -260,6 +269,10 @@ func translate(ctx context.Context, err error) error {
 	var answer minio.ErrorResponse
 	if errors.As(err, &answer) {
 		return s3.Translate(answer.Code, answer.StatusCode)
+	}
+	var other xml.UnmarshalError
+	if errors.As(err, &other) {
+		return fmt.Errorf("%w: it answers another", s3.ErrUnsupported)
 	}
 	return s3.Transport(ctx, err)
 }

@@ -28,6 +28,18 @@ func Translate(code string, status int) error {
 	return errors.New(said)
 }
 
+// NoSetting reads the answer to a question about a bucket's settings: it has none, or the
+// service does not know such settings. A refusal is no such answer.
+func NoSetting(code string, status int) bool {
+	switch status {
+	case http.StatusNotFound:
+		return code != "NoSuchBucket"
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
 // meaning is by code first: services differ in the status they send with one.
 func meaning(code string, status int) error {
 	switch code {

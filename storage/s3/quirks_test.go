@@ -3,6 +3,7 @@ package s3_test
 import (
 	"crypto/fips140"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -59,6 +60,39 @@ func TestServiceListsOnlyAsVersionOne(t *testing.T) {
 			}
 			if !slices.Equal(got, want[after+1:]) {
 				t.Errorf("List after %q = %d keys; want %d in order", start, len(got), n-after-1)
+			}
+		}
+	})
+}
+
+// TestServiceWithoutSettings: some answer a question they do not know with an error of
+// their own, or as if it were a listing.
+func TestServiceWithoutSettings(t *testing.T) {
+	each(t, func(t *testing.T, d driver) {
+		for name, answer := range map[string]struct {
+			status int
+			body   string
+		}{
+			"not implemented": {501, "<Error><Code>NotImplemented</Code></Error>"},
+			"not allowed":     {405, "<Error><Code>MethodNotAllowed</Code></Error>"},
+			"none":            {404, "<Error><Code>NoSuchWORMConfiguration</Code></Error>"},
+			"overlooked":      {200, `<ListBucketResult><Name>bucket</Name></ListBucketResult>`},
+		} {
+			o := fresh(t)
+			o.transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				q := r.URL.Query()
+				if r.Method == http.MethodGet && (q.Has("object-lock") || q.Has("versioning")) {
+					h := http.Header{"Content-Type": {"application/xml"}}
+					return &http.Response{StatusCode: answer.status, Header: h, Body: io.NopCloser(strings.NewReader(answer.body)), ContentLength: int64(len(answer.body)), Request: r}, nil
+				}
+				return http.DefaultTransport.RoundTrip(r)
+			})
+			s, body := d.open(t, o), storetest.Body(storetest.Bytes(100))
+			if can, err := s.Probe(t.Context()); err != nil || can.ObjectLock || can.Versioning {
+				t.Errorf("%s: Probe = %v, %v; want neither locks nor versions", name, can, err)
+			}
+			if err := s.Put(t.Context(), "objects/x", body); err != nil {
+				t.Errorf("%s: Put = %v", name, err)
 			}
 		}
 	})
