@@ -8,6 +8,7 @@ package descriptor
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"medvault/imaging/subject"
 )
@@ -41,9 +42,10 @@ func (c *Cleaner) Clean(text string) (cleaned string, changed bool) {
 	if len(text) > longest {
 		return "", true
 	}
-	cleaned = c.pass(text, c.days)
+	readable := strings.ToValidUTF8(text, string(utf8.RuneError)) // which is no word
+	cleaned = c.pass(readable, c.days)
 	if len(cleaned) > len(text)+len(c.token) {
-		cleaned = c.pass(text, NoDates)
+		cleaned = c.pass(readable, NoDates)
 	}
 	// What has moved together is looked at once more, until nothing changes.
 	const rounds = 8
