@@ -191,7 +191,7 @@ func (c *verification) proveWrap(ctx context.Context, r storage.Region, key stri
 		}
 		return nil
 	}
-	got, err := readWrap(ctx, r, key, len(row.Blob))
+	got, err := wrapBytes(ctx, r, key, len(row.Blob))
 	if errors.Is(err, storage.ErrNotExist) {
 		return nil // trimmed since
 	}
@@ -243,8 +243,8 @@ func (c *verification) wrapUnread(ctx context.Context, r storage.Region, key str
 	return nil
 }
 
-// readWrap reads a wrap that should have so many bytes.
-func readWrap(ctx context.Context, r storage.Region, key string, size int) (string, error) {
+// wrapBytes reads a wrap that should have so many bytes.
+func wrapBytes(ctx context.Context, r storage.Region, key string, size int) (string, error) {
 	body, err := r.Keys.Get(ctx, key, 0, -1)
 	if err != nil {
 		return "", err
