@@ -11,6 +11,9 @@ import (
 	"medvault/storage"
 )
 
+// ErrNoCopy means that no region that was asked has the right bytes of an object.
+var ErrNoCopy = errors.New("no region has the right bytes")
+
 // Copy brings an object into region to from the first of the regions from (nil is
 // all others) whose bytes are the right ones, and reads it back. Right bytes that
 // are there already are success; other bytes there are storage.ErrExist, and
@@ -150,7 +153,7 @@ func (s *Set) fetch(ctx context.Context, key string, want Sum, sources []storage
 	}
 	err = errors.Join(errs...)
 	if !absent && ctx.Err() == nil {
-		err = fmt.Errorf("no region has the right bytes: %v", err) // hides ErrNotExist
+		err = fmt.Errorf("%w: %v", ErrNoCopy, err) // hides ErrNotExist
 	}
 	return nil, errors.Join(err, spool.Close())
 }
