@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"medvault/vault/audit"
 	"medvault/vault/record"
@@ -44,4 +45,32 @@ func (v *Vault) AuditVerify(ctx context.Context, a record.Actor) (AuditReport, e
 		}
 	}
 	return report, nil
+}
+
+// ReadLog gives file the whole log as C2SP clients read it: tiles and leaves, then the
+// checkpoint that covers them, last, so that whoever has it has all. Names are relative
+// to the log's own place, as tile/0/000 and checkpoint; file must be done with data when
+// it returns. Nothing is given that the checkpoint does not cover.
+func (v *Vault) ReadLog(ctx context.Context, a record.Actor, file func(name string, data []byte) error) error {
+	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionAuditRead}, nil); err != nil {
+		return err
+	}
+	if err := v.log.Flush(ctx); err != nil {
+		return unavailable("log", err)
+	}
+	head, err := v.cfg.Catalog.LogHead(ctx)
+	if err != nil {
+		return unavailable("log", err)
+	}
+	tree, err := audit.OpenCheckpoint(head.Checkpoint, v.logKey)
+	if err != nil {
+		return fmt.Errorf("%w: log head: %w", record.ErrTampered, err)
+	}
+	err = audit.ExportTiles(ctx, v.cfg.Catalog, tree, 0, func(_ context.Context, key string, data []byte) error {
+		return file(strings.TrimPrefix(key, audit.LogPrefix), data)
+	})
+	if err != nil {
+		return err
+	}
+	return file("checkpoint", head.Checkpoint)
 }

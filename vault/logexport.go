@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"medvault/storage"
@@ -252,7 +253,7 @@ func (x *logExporter) grow(ctx context.Context, tree tlog.Tree, from int64, chec
 	}
 	// Only now: until then the older parts are what the newest checkpoint needs.
 	return x.tidy(ctx, func(ctx context.Context) ([]string, error) {
-		_, list := regionFiles(x.r)
+		_, list := bucketFiles(x.r.Data)
 		return audit.LapsedCheckpoints(ctx, tree.N, list, x.v.logDay)
 	})
 }
@@ -286,7 +287,7 @@ func (x *logExporter) put(ctx context.Context, key string, data []byte) error {
 // changes from now on is in the leaves behind it. Unless it is due one that says nothing
 // new is not written.
 func (x *logExporter) manifest(ctx context.Context, tree tlog.Tree, due bool) error {
-	get, list := regionFiles(x.r)
+	get, list := bucketFiles(x.r.Data)
 	reading, cancel := context.WithTimeout(ctx, regionTimeout)
 	defer cancel()
 	before, err := audit.ReadManifest(reading, x.r.Name, get, list, x.v.logKey)
@@ -394,13 +395,19 @@ func (v *Vault) logDay(ctx context.Context, size int64) (string, error) {
 
 // regionLog reads the newest checkpoint of a region.
 func (v *Vault) regionLog(ctx context.Context, r storage.Region) (*audit.RegionLog, error) {
-	get, list := regionFiles(r)
-	return audit.ReadRegion(ctx, get, list, v.logKey)
+	return ReadRegionLog(ctx, r.Data, v.logKey)
 }
 
-// regionFiles reads a region's data bucket as a reader of logs wants it.
-func regionFiles(r storage.Region) (get func(context.Context, string) (io.ReadCloser, error), list func(context.Context, string) iter.Seq2[string, error]) {
-	s := persistent{r.Data}
+// ReadRegionLog reads the log in a region's data bucket as somebody does who has nothing
+// of the vault but the log's public key.
+func ReadRegionLog(ctx context.Context, bucket storage.Store, key note.Verifier) (*audit.RegionLog, error) {
+	get, list := bucketFiles(bucket)
+	return audit.ReadRegion(ctx, get, list, key)
+}
+
+// bucketFiles reads a bucket as a reader of logs wants it.
+func bucketFiles(bucket storage.Store) (get func(context.Context, string) (io.ReadCloser, error), list func(context.Context, string) iter.Seq2[string, error]) {
+	s := persistent{bucket}
 	get = func(ctx context.Context, key string) (io.ReadCloser, error) { return s.Get(ctx, key, 0, -1) }
 	list = func(ctx context.Context, prefix string) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {

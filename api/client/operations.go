@@ -1,6 +1,7 @@
 package client
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -54,6 +55,40 @@ func (c *Client) AuditVerify(ctx context.Context) (vault.AuditReport, error) {
 	var report vault.AuditReport
 	err := c.call(ctx, http.MethodGet, "/api/v1/audit/verify", nil, &report)
 	return report, err
+}
+
+// AuditExport fetches the whole log, as C2SP clients read it: file is given name after
+// name with the file's bytes, the checkpoint last.
+func (c *Client) AuditExport(ctx context.Context, file func(name string, body io.Reader) error) error {
+	const path = "/api/v1/audit/export"
+	resp, err := c.do(ctx, http.MethodGet, path, http.Header{"Accept": {"application/x-tar"}}, nil)
+	if err != nil {
+		return err
+	}
+	defer finish(resp)
+	last := ""
+	for files := tar.NewReader(resp.Body); ; {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) && last == "checkpoint" {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return fmt.Errorf("GET %s: read the answer: %w", path, err)
+		}
+		last = header.Name
+		if err := file(last, files); err != nil {
+			return err
+		}
+	}
+}
+
+// AuditSnapshot brings the log, and a signed manifest of what it must hold, to every
+// region now.
+func (c *Client) AuditSnapshot(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/api/v1/audit/snapshots", nil, nil)
 }
 
 // Attest fetches the proof of how identity was taken out of a document. It is not

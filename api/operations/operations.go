@@ -36,6 +36,8 @@ func Register(r gin.IRouter, cfg Config) {
 	r.GET("/regions", f.regions)
 	r.POST("/verifications", f.verify)
 	r.GET("/audit/verify", f.auditVerify)
+	r.GET("/audit/export", f.auditExport)
+	r.POST("/audit/snapshots", f.auditSnapshot)
 	r.GET("/attestations/:object", f.attestation)
 	r.GET("/keys", f.keyStatus)
 	r.POST("/keys/rotations", f.rotateKeys)

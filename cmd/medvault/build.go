@@ -44,8 +44,11 @@ type options struct {
 // every concrete type.
 func build(ctx context.Context, cfg *Config, log *slog.Logger, o options) (*house, error) {
 	h := new(house)
-	var err error
-	if h.vault, err = h.vaultOf(ctx, cfg, log, o); err != nil {
+	parts, err := h.partsOf(ctx, cfg, log, o)
+	if err == nil {
+		h.vault, err = vault.New(ctx, parts)
+	}
+	if err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
@@ -59,29 +62,30 @@ func (h *house) close() (err error) {
 	return err
 }
 
-func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o options) (*vault.Vault, error) {
+// partsOf opens the parts of a vault.
+func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o options) (parts vault.Config, err error) {
 	if err := os.MkdirAll(cfg.Spool, 0o700); err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
+		return parts, fmt.Errorf("spool: %w", err)
 	}
 	engine, err := access.New(nil)
 	if err != nil {
-		return nil, fmt.Errorf("access policies: %w", err)
+		return parts, fmt.Errorf("access policies: %w", err)
 	}
 	profile, err := transport.ParseProfile(cfg.TLS.Profile)
 	if err != nil {
-		return nil, fmt.Errorf("tls.profile: %w", err)
+		return parts, fmt.Errorf("tls.profile: %w", err)
 	}
 	services, err := h.keyServices(cfg, profile, o.rotation)
 	if err != nil {
-		return nil, err
+		return parts, err
 	}
 	dsn, err := cfg.Catalog.Resolve()
 	if err != nil {
-		return nil, err
+		return parts, err
 	}
 	index, err := catalog.Open(ctx, catalog.Config{DSN: dsn, TLS: profile.Client(nil)})
 	if err != nil {
-		return nil, err
+		return parts, err
 	}
 	h.closers = append(h.closers, index.Close)
 	var begun bool
@@ -89,27 +93,27 @@ func (h *house) vaultOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		begun, err = tx.Begun(ctx)
 		return err
 	}); err != nil {
-		return nil, err
+		return parts, err
 	}
 	regions, byRegion, err := openRegions(ctx, cfg, profile, services, !begun)
 	if err != nil {
-		return nil, err
+		return parts, err
 	}
 	sayCapabilities(ctx, log, regions)
 	set, err := replica.New(replica.Config{Regions: regions, Spool: cfg.Spool})
 	if err != nil {
-		return nil, err
+		return parts, err
 	}
 	scrubber, err := cfg.Deidentification.scrubber()
 	if err != nil {
-		return nil, err
+		return parts, err
 	}
-	return vault.New(ctx, vault.Config{
+	return vault.Config{
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},
 		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
-		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, AutoCare: o.autoCare, Render: render.PNG, Log: log,
-	})
+		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, LogExport: cfg.Workers.Log, AutoCare: o.autoCare, Render: render.PNG, Log: log,
+	}, nil
 }
 
 // keyServices opens each key service by its name.

@@ -133,6 +133,7 @@ type DPOConfig struct {
 type WorkersConfig struct {
 	Count int           `yaml:"count"` // jobs at once; default 4
 	Poll  time.Duration `yaml:"poll"`  // how often an idle worker looks; default 1s
+	Log   time.Duration `yaml:"log"`   // how often the audit log goes to the regions; default 1m
 }
 
 // Secret refers to a secret: the absolute path of a file, or env:NAME. It never
@@ -241,6 +242,7 @@ func (c *Config) fillDefaults() {
 	c.Write.Quorum = cmp.Or(c.Write.Quorum, "majority")
 	c.Workers.Count = cmp.Or(c.Workers.Count, 4)
 	c.Workers.Poll = cmp.Or(c.Workers.Poll, time.Second)
+	c.Workers.Log = cmp.Or(c.Workers.Log, time.Minute)
 	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, time.Minute)
 	c.Identity.RoleClaim = cmp.Or(c.Identity.RoleClaim, "role")
 	c.Identity.InstitutionClaim = cmp.Or(c.Identity.InstitutionClaim, "institution")

@@ -105,6 +105,9 @@ func (c *Config) check() []error {
 	if c.Workers.Count < 1 || c.Workers.Count > 256 {
 		found.add("workers.count", "found %d, want 1 to 256", c.Workers.Count)
 	}
+	if c.Workers.Log < 0 {
+		found.add("workers.log", "found %s, want more than 0s", c.Workers.Log)
+	}
 	if c.Workers.Poll < 0 {
 		found.add("workers.poll", "found %s, want more than 0s", c.Workers.Poll)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type vaultMetrics struct {
 	log *slog.Logger
 
 	objects, bytes, pending, regionUp, keysUp *prometheus.Desc
+	logLeaves, logAge, logFailing             *prometheus.Desc
 
 	mu     sync.Mutex // held while asking: another scrape shares the answer
 	at     time.Time
@@ -36,12 +38,16 @@ func newVaultMetrics(v *vault.Vault, log *slog.Logger) *vaultMetrics {
 		pending:  of("region_pending_copies", "Copies that the region was promised and does not hold yet."),
 		regionUp: of("region_up", "1 when the region answers."),
 		keysUp:   of("key_service_up", "1 when the region's key service wraps and unwraps."),
+
+		logLeaves:  of("region_log_leaves", "Leaves of the audit log that the region's newest checkpoint covers."),
+		logAge:     of("region_log_age_seconds", "Time since the region last had the whole audit log; +Inf when it never had."),
+		logFailing: of("region_log_failing", "1 when the last export of the audit log to the region failed."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *vaultMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.objects, m.bytes, m.pending, m.regionUp, m.keysUp} {
+	for _, d := range []*prometheus.Desc{m.objects, m.bytes, m.pending, m.regionUp, m.keysUp, m.logLeaves, m.logAge, m.logFailing} {
 		to <- d
 	}
 }
@@ -72,6 +78,13 @@ func (m *vaultMetrics) Collect(to chan<- prometheus.Metric) {
 		tell(m.pending, float64(s.Pending))
 		tell(m.regionUp, truth(s.Reachable))
 		tell(m.keysUp, truth(s.KeyService))
+		tell(m.logLeaves, float64(s.Log.Size))
+		age := math.Inf(1)
+		if !s.Log.At.IsZero() {
+			age = time.Since(s.Log.At).Seconds()
+		}
+		tell(m.logAge, age)
+		tell(m.logFailing, truth(s.Log.Problem != ""))
 	}
 }
 
