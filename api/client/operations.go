@@ -2,9 +2,7 @@ package client
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -112,42 +110,4 @@ func (c *Client) RotateKeys(ctx context.Context) ([]vault.Rotation, error) {
 	var answer struct{ Rotations []vault.Rotation }
 	err := c.call(ctx, http.MethodPost, "/api/v1/keys/rotations", nil, &answer)
 	return answer.Rotations, err
-}
-
-// Verify has the vault compare its regions with what they must hold. progress (nil:
-// none) is called from this goroutine. Findings are no error.
-func (c *Client) Verify(ctx context.Context, o vault.VerifyOptions, progress func(done, total int64)) (vault.Report, error) {
-	const path = "/api/v1/verifications"
-	body, err := json.Marshal(map[string]string{"level": o.Level, "region": o.Region})
-	if err != nil {
-		return vault.Report{}, err
-	}
-	resp, err := c.do(ctx, http.MethodPost, path, http.Header{
-		"Content-Type": {"application/json"}, "Accept": {"application/x-ndjson"},
-	}, bytes.NewReader(body))
-	if err != nil {
-		return vault.Report{}, err
-	}
-	defer finish(resp)
-	lines := json.NewDecoder(resp.Body)
-	for {
-		var line struct {
-			Done, Total int64
-			Report      *vault.Report
-			Error       *struct{ Code, Message, RequestID string }
-		}
-		switch err := lines.Decode(&line); {
-		case errors.Is(err, io.EOF):
-			return vault.Report{}, fmt.Errorf("POST %s: the answer was cut before its report", path)
-		case err != nil:
-			return vault.Report{}, fmt.Errorf("POST %s: read the answer: %w", path, err)
-		case line.Error != nil:
-			return vault.Report{}, &Error{Status: http.StatusInternalServerError, Code: line.Error.Code, Message: line.Error.Message, RequestID: line.Error.RequestID}
-		case line.Report != nil:
-			return *line.Report, nil
-		}
-		if progress != nil {
-			progress(line.Done, line.Total)
-		}
-	}
 }

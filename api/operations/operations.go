@@ -3,15 +3,11 @@
 package operations
 
 import (
-	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -34,7 +30,7 @@ type Config struct {
 func Register(r gin.IRouter, cfg Config) {
 	f := &face{vault: cfg.Vault}
 	r.GET("/regions", f.regions)
-	r.POST("/verifications", f.verify)
+	f.registerVerifications(r)
 	r.GET("/audit/verify", f.auditVerify)
 	r.GET("/audit/export", f.auditExport)
 	r.POST("/audit/snapshots", f.auditSnapshot)
@@ -61,105 +57,6 @@ func (f *face) regions(c *gin.Context) {
 		regions = []vault.RegionStatus{} // an empty list, not null
 	}
 	answer.JSON(c, http.StatusOK, Regions{regions})
-}
-
-// NewVerification is the body of POST verifications.
-type NewVerification struct {
-	Level  string `json:"level"`            // "list" or "read"; default "list"
-	Region string `json:"region,omitempty"` // left out: all
-}
-
-// Progress is one line of a verification that is answered as
-// application/x-ndjson: Done and Total while it runs; the last line holds Report or,
-// when it could not be finished, Error. An answer without such a line was cut.
-type Progress struct {
-	Done   int64           `json:"done"`
-	Total  int64           `json:"total"`
-	Report *vault.Report   `json:"report,omitempty"`
-	Error  *answer.Problem `json:"error,omitempty"`
-}
-
-func (f *face) verify(c *gin.Context) {
-	var body NewVerification
-	if err := decode(c.Request.Body, &body); err != nil {
-		answer.Error(c, err)
-		return
-	}
-	options := vault.VerifyOptions{Level: cmp.Or(body.Level, "list"), Region: body.Region}
-	if strings.Contains(c.GetHeader("Accept"), "application/x-ndjson") {
-		f.verifyAloud(c, options)
-		return
-	}
-	report, err := f.vault.Verify(c.Request.Context(), answer.Actor(c), options, func(done, total int64) {})
-	if err != nil {
-		answer.Error(c, err)
-		return
-	}
-	answer.JSON(c, http.StatusOK, whole(report))
-}
-
-// verifyAloud answers line by line. The status goes out with the first line, so a
-// refusal before it has a status of its own.
-func (f *face) verifyAloud(c *gin.Context, o vault.VerifyOptions) {
-	out := &lines{c: c}
-	report, err := f.vault.Verify(c.Request.Context(), answer.Actor(c), o, out.progress)
-	switch {
-	case err == nil:
-		report = whole(report)
-		out.write(Progress{Done: report.Checked, Total: report.Checked, Report: &report})
-	case out.begun:
-		c.Error(err) // for the log line of the request
-		out.write(Progress{Error: &answer.Problem{Code: answer.Code(err), Message: answer.Message(err), RequestID: answer.RequestID(c)}})
-	default:
-		answer.Error(c, err)
-	}
-}
-
-// lines writes one JSON object a line, at once.
-type lines struct {
-	c *gin.Context
-
-	mu    sync.Mutex
-	begun bool
-	last  time.Time
-}
-
-// progress may be called from any goroutine of the verification.
-func (l *lines) progress(done, total int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now := time.Now(); now.Sub(l.last) >= 200*time.Millisecond {
-		l.last = now
-		l.write(Progress{Done: done, Total: total})
-	}
-}
-
-// write is called with mu held, or after the verification has ended. A client that
-// has gone ends the verification through its context, so the error of the write
-// tells nothing new.
-func (l *lines) write(p Progress) {
-	if !l.begun {
-		l.begun = true
-		l.c.Header("Content-Type", "application/x-ndjson")
-		l.c.Status(http.StatusOK)
-	}
-	line, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // numbers and strings always marshal
-	}
-	l.c.Writer.Write(append(line, '\n'))
-	l.c.Writer.Flush()
-}
-
-// whole makes lists of what might be null.
-func whole(r vault.Report) vault.Report {
-	if r.Regions == nil {
-		r.Regions = []string{}
-	}
-	if r.Findings == nil {
-		r.Findings = []vault.Finding{}
-	}
-	return r
 }
 
 func (f *face) auditVerify(c *gin.Context) {
@@ -233,5 +130,5 @@ func decode(r io.Reader, v any) error {
 }
 
 func badBody() error {
-	return record.Refuse(record.ErrInvalid, "bad-body", `send {"level": "list" or "read", "region": "…"}; region may be left out`)
+	return record.Refuse(record.ErrInvalid, "bad-body", "the body is no JSON object of the fields that openapi.json names")
 }
