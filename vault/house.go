@@ -91,7 +91,7 @@ func (v *Vault) placeHouseKey(ctx context.Context, name string, dek keys.DEK, ro
 	var errs []error
 	regions := v.homeRegions()
 	for _, r := range regions {
-		row, err := v.rowFor(ctx, v.cfg.Services[r.Name], houseBinding(name), dek, rows)
+		row, err := v.rowFor(ctx, r, houseBinding(name), dek, rows)
 		if err == nil {
 			err = putWrap(ctx, r, row)
 		}

@@ -196,7 +196,7 @@ func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) er
 		if kind == keys.Identity {
 			dek = k.Identity
 		}
-		row, err := v.rowFor(ctx, v.cfg.Services[region], k.binding(kind), dek, rows)
+		row, err := v.rowFor(ctx, r, k.binding(kind), dek, rows)
 		if err != nil {
 			return err
 		}
@@ -223,15 +223,20 @@ func (v *Vault) stillHolds(ctx context.Context, k patientKeys, r storage.Region)
 	return true, nil
 }
 
-// rowFor returns the wrap by service, making and recording it when it was not there
-// at the time the key was made.
-func (v *Vault) rowFor(ctx context.Context, s keys.Wrapper, b keys.Binding, dek keys.DEK, rows []catalog.WrapRow) (catalog.WrapRow, error) {
+// rowFor returns the wrap by a region's service. When it was not there at the time the
+// key was made, or when the catalog was made anew from another region, the one that the
+// region holds is recorded, or a new one is made.
+func (v *Vault) rowFor(ctx context.Context, r storage.Region, b keys.Binding, dek keys.DEK, rows []catalog.WrapRow) (catalog.WrapRow, error) {
+	s := v.cfg.Services[r.Name]
 	for _, row := range rows {
 		if row.Service == s.Name() && row.Kind == b.Kind {
 			return row, nil
 		}
 	}
-	row, err := wrapOne(ctx, s, b, dek)
+	row, err := wrapThere(ctx, r, s, b, dek)
+	if errors.Is(err, errNoWraps) {
+		row, err = wrapOne(ctx, s, b, dek)
+	}
 	if err != nil {
 		return row, err
 	}
@@ -254,6 +259,38 @@ func (v *Vault) rowFor(ctx context.Context, s keys.Wrapper, b keys.Binding, dek 
 		}
 	}
 	return row, fmt.Errorf("wrap of %s by %s was not recorded", b.Kind, s.Name())
+}
+
+// wrapThere finds the wrap of a key in a region, under the newest version that there is.
+// None: errNoWraps. A wrap of another key is an error: two catalogs have begun with this
+// patient.
+func wrapThere(ctx context.Context, r storage.Region, s keys.Wrapper, b keys.Binding, dek keys.DEK) (row catalog.WrapRow, err error) {
+	row = catalog.WrapRow{Binding: b, Service: s.Name(), Wrap: keys.Wrap{Shard: s.Shard(b)}}
+	current, oldest, err := s.Version(ctx, b.Kind, row.Shard)
+	if errors.Is(err, keys.ErrNoKey) {
+		return row, errNoWraps
+	}
+	if err != nil {
+		return row, err
+	}
+	for row.Version = current; row.Version >= max(oldest, 1); row.Version-- {
+		row.Blob, err = readWrap(ctx, r, row)
+		if errors.Is(err, storage.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return row, err
+		}
+		opened, err := s.Unwrap(ctx, []keys.Bound{{Binding: b, Wrap: row.Wrap}})
+		if err != nil {
+			return row, fmt.Errorf("region %s: %s: %w", r.Name, s.Name(), err)
+		}
+		if !bytes.Equal(opened[0].Bytes(), dek.Bytes()) {
+			return row, fmt.Errorf("region %s: %w: it holds another %s key under this name", r.Name, record.ErrTampered, b.Kind)
+		}
+		return row, nil
+	}
+	return row, errNoWraps
 }
 
 func wrapOne(ctx context.Context, s keys.Wrapper, b keys.Binding, dek keys.DEK) (catalog.WrapRow, error) {

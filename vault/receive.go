@@ -34,11 +34,13 @@ type incoming struct {
 	by       string          // who sent it
 	country  string          // the patient's home
 	review   record.ObjectID // of what is superseded
-	body     *bufio.Reader
-	tap      *tap
-	scrubber imaging.Scrubber
-	decision *decision // of a person who has looked at the document; nil of an upload
-	withhold string    // why the view is withheld whatever the scrubber says; "" of an upload
+
+	supersedes record.ObjectID
+	body       *bufio.Reader
+	tap        *tap
+	scrubber   imaging.Scrubber
+	decision   *decision // of a person who has looked at the document; nil of an upload
+	withhold   string    // why the view is withheld whatever the scrubber says; "" of an upload
 }
 
 func (in *incoming) receipt() Receipt {

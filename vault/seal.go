@@ -66,6 +66,8 @@ type facts struct {
 	Report  imaging.Report  `json:"report"`
 	Release *decision       `json:"release,omitempty"` // what a person decided who looked at it
 	Review  record.ObjectID `json:"review,omitempty"`  // record of a decision about what this supersedes, which holds on
+
+	Supersedes record.ObjectID `json:"supersedes,omitempty"`
 }
 
 // label is what a catalog knows of an object beside its content, sealed with it so that
@@ -129,7 +131,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	}
 	size, sum := in.tap.original()
 	s.original = original{size, sum}
-	known := facts{Facts: s.scrubbed.Facts, Report: s.scrubbed.Report, Release: in.decision}
+	known := facts{Facts: s.scrubbed.Facts, Report: s.scrubbed.Report, Release: in.decision, Supersedes: in.supersedes}
 	known.Held = s.scrubbed.Held
 	if in.decision == nil || known.Held != "" {
 		known.Review = in.review

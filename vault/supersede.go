@@ -121,7 +121,7 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 	}
 	in := &incoming{
 		kind: s.old.Kind, patient: s.old.Patient, study: s.old.Study, series: s.old.Series, instance: s.old.Instance,
-		category: s.old.Category, title: was.Title, by: s.old.By, review: s.old.Review, scrubber: v.cfg.Scrubbers[s.old.Kind], decision: s.decision,
+		category: s.old.Category, title: was.Title, by: s.old.By, review: s.old.Review, supersedes: s.old.ID, scrubber: v.cfg.Scrubbers[s.old.Kind], decision: s.decision,
 	}
 	if s.old.Review != "" && s.decision == nil {
 		in.withhold = s.old.Held // a person has said so, and no rule says otherwise

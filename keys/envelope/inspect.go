@@ -57,11 +57,25 @@ func Inspect(r io.ReaderAt, size int64) (Description, error) {
 	if f.header != header || len(f.prefix) != prefixLength {
 		return d, fmt.Errorf("inspect: prefix and footer disagree: %w", ErrTampered)
 	}
-	d.Footer = size - f.end
+	return f.describe(size), nil
+}
+
+// Describe is Inspect by the footer alone, as ReadFooter got it from an object of size
+// bytes.
+func Describe(footer []byte, size int64) (Description, error) {
+	f, err := parseFooter(footer)
+	if err != nil {
+		return Description{Size: size}, fmt.Errorf("describe: %w", err)
+	}
+	return f.describe(size), nil
+}
+
+func (f footer) describe(size int64) Description {
+	d := Description{Header: f.header, Size: size, Footer: size - f.end}
 	for _, p := range f.parts {
 		d.Parts = append(d.Parts, PartDescription{Name: p.name, Offset: p.offset, Length: p.length, Plain: p.plain, Chunks: chunks(p.plain)})
 	}
-	return d, nil
+	return d
 }
 
 // String tells the description in words, one fact a line.

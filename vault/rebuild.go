@@ -1,0 +1,720 @@
+package vault
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"medvault/keys"
+	"medvault/storage"
+	"medvault/storage/replica"
+	"medvault/vault/audit"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+	"medvault/vault/residency"
+)
+
+// A lost catalog is made anew from one region and its key service. What each table comes
+// from:
+//
+//	patients       token: prefix of a sealed object, name of a wrap. generation: the highest
+//	               of both. country: sealed (label). created_at: first commit leaf. state:
+//	               erased by leaf; frozen where a record is missing
+//	generations    the wraps
+//	wraps          wraps/ and house/ of the region, under its own key service; those of
+//	               other regions are found there, or made, when something is copied there
+//	shards         nothing: they only guard a rotation that is under way
+//	objects        id, class: the name. patient, generation, seal, kind: prefix. size,
+//	               sha256: the bytes, compared with the commit leaf. footer: the bytes.
+//	               record_type: sealed (label). created_at: the commit leaf, or sealed.
+//	               superseded_by: commit leaves
+//	documents      study, series, instance: mapped from the restored header. fingerprint:
+//	               who. held, rules, review: facts, and records of type review. category,
+//	               stored_by: sealed (label)
+//	terms          the restored header, and who
+//	placements     this region, because it was read; others because residency permits them
+//	jobs           a copy for each other permitted region, a removal of what is superseded
+//	cares          records of types care and care-end
+//	audit_leaves   log/ of a region, as far as its newest checkpoint; audit_hashes,
+//	               audit_head and audit_commits are computed from them
+//
+// What is not made anew, and why nothing is lost with it: read_windows (the next read has
+// a leaf of its own), rederivations (their leaves remain; what is still to be done they
+// are proposed for again), verifications (their leaves remain, with the sum of the
+// report), log_exports and the other tables that say how far something is (each is
+// looked up in the region, or begins again).
+
+// RebuildConfig is what a catalog is made anew from.
+type RebuildConfig struct {
+	// Config of the vault. Catalog is empty, or one that a rebuild has left and no gateway
+	// has used since. Regions holds the one region it is made from, Services its key
+	// service. Spool must not be a gateway's.
+	Config
+	// Places are all regions of the vault: where objects may lie. Required.
+	Places []residency.Region
+	// Logs are further home regions that answer. Their logs are read, and nothing else: the
+	// longest is taken, so that the new log never parts from one that goes on elsewhere.
+	Logs []storage.Region
+	// Progress is told now and then how far it is; nil: nobody.
+	Progress func(RebuildProgress)
+}
+
+// RebuildProgress is how far a rebuild is.
+type RebuildProgress struct {
+	Phase   string
+	Objects int64 // objects and records read
+	Bytes   int64
+}
+
+// Rebuilt is what a rebuild came to.
+type Rebuilt struct {
+	Region    string     `json:"region"`
+	Started   time.Time  `json:"started"`
+	Seconds   float64    `json:"seconds"` // over all runs, when it was cut
+	Resumed   bool       `json:"resumed"`
+	Log       RebuiltLog `json:"log"`
+	Size      int64      `json:"size"` // leaves of the new catalog's log
+	Root      string     `json:"root"` // of it, base64
+	Patients  int64      `json:"patients"`
+	Documents int64      `json:"documents"`
+	Records   int64      `json:"records"`
+	Wraps     int64      `json:"wraps"`
+	Objects   int64      `json:"objects"` // read from the region
+	Bytes     int64      `json:"bytes"`
+	// MinutesPer100000 objects at this pace.
+	MinutesPer100000 float64 `json:"minutesPer100000"`
+
+	Adopted    int64 `json:"adopted"`    // that no leaf named: recovered, unconfirmed
+	Missing    int64 `json:"missing"`    // that the log names and this region lacks
+	Unreadable int64 `json:"unreadable"` // damaged here, or without a key that opens them
+
+	Findings []RebuildFinding `json:"findings"`
+}
+
+// RebuiltLog is what was taken over of the log. What was written after Newest is lost
+// with the catalog, however much it was: no region has it.
+type RebuiltLog struct {
+	Region string    `json:"region"` // whose log it is; "" when there is none
+	Size   int64     `json:"size"`   // leaves
+	Root   string    `json:"root"`   // of them, base64, as the region's checkpoint says
+	Newest time.Time `json:"newest,omitzero"`
+}
+
+// Types of a RebuildFinding.
+const (
+	RebuildAdopted      = "adopted"            // no leaf names it, it verifies, and it was taken in
+	RebuildLostHere     = "lost-here"          // the log says that this region was to hold it
+	RebuildElsewhere    = "elsewhere"          // the log names it, and never promised it to this region
+	RebuildDamaged      = "damaged"            // its bytes are not those that the log names
+	RebuildUnreadable   = "unreadable"         // nothing here opens it
+	RebuildTwin         = "twin"               // the same original is known under another id
+	RebuildSameInstance = "same-instance"      // another document has the same SOP Instance UID; both are kept
+	RebuildErased       = "erased"             // of a patient who was erased: left where it is, not taken in
+	RebuildFrozen       = "frozen"             // a patient of whom a record is missing
+	RebuildTombstone    = "tombstone-unproven" // says that a patient was erased, and no leaf does
+	RebuildForeign      = "foreign"            // no name of ours
+)
+
+// RebuildFinding is one thing that is not as the log or the region says.
+type RebuildFinding struct {
+	Type     string              `json:"type"`
+	Region   string              `json:"region"`
+	Object   string              `json:"object"` // object id; a patient's token, or another name, where it is about none
+	Class    string              `json:"class,omitempty"`
+	Patient  record.PatientToken `json:"patient,omitempty"`
+	Promised []string            `json:"promised,omitempty"` // regions that the log says were to hold it
+	Evidence string              `json:"evidence"`
+	Repair   string              `json:"repair,omitempty"`
+}
+
+// Lacks says whether the finding is about something that did not come back.
+func (f RebuildFinding) Lacks() bool {
+	switch f.Type {
+	case RebuildAdopted, RebuildTwin, RebuildErased, RebuildForeign:
+		return false
+	}
+	return true
+}
+
+// Errors of a rebuild that does not begin.
+var (
+	// ErrCatalogInUse: the catalog is another one's, or has been used since it was made.
+	ErrCatalogInUse = errors.New("the catalog is not empty")
+	// ErrNoHouseKeys: the region is none of the vault's home regions, or has lost its keys.
+	ErrNoHouseKeys = errors.New("the region holds no house keys")
+)
+
+// Actions of a rebuild's leaves.
+const (
+	ActionRecovered record.Action = "recovered-unconfirmed" // of an object that no leaf named
+	ActionFrozen    record.Action = "patient.frozen"
+	ActionThawed    record.Action = "patient.thawed"
+	ActionErased    record.Action = "patient.erased"
+	ActionRebuilt   record.Action = "catalog.rebuilt"
+)
+
+const originRebuild = "rebuild"
+
+// Rebuild makes a catalog anew from one region and its key service. Nothing is written
+// into the region. When it is cut the same call goes on where it was. It returns what it
+// found; an error says that it has not come to its end.
+func Rebuild(ctx context.Context, cfg RebuildConfig) (Rebuilt, error) {
+	r, err := beginRebuild(ctx, cfg)
+	if err != nil {
+		return Rebuilt{}, fmt.Errorf("rebuild: %w", err)
+	}
+	defer r.v.intents.close()
+	steps := []rebuildStep{
+		{"log", r.importLog},
+		{"leaves", r.readLeaves},
+		{"wraps", r.takeWraps},
+		// Documents before records, which speak of them.
+		{"objects", func(ctx context.Context) error { return r.takeObjects(ctx, catalog.ClassObjects) }},
+		{"records", func(ctx context.Context) error { return r.takeObjects(ctx, catalog.ClassRecords) }},
+		// What a leaf names goes before what none does.
+		{"unconfirmed", r.takeUnconfirmed},
+		{"settle", r.settle},
+		{"missing", r.nameMissing},
+	}
+	begun := max(0, slices.IndexFunc(steps, func(s rebuildStep) bool { return s.phase == r.at.Phase }))
+	for _, s := range steps[begun:] {
+		if s.phase != r.at.Phase {
+			if err := r.turn(ctx, s.phase); err != nil {
+				return Rebuilt{}, fmt.Errorf("rebuild: %w", err)
+			}
+		}
+		if err := s.run(ctx); err != nil {
+			return Rebuilt{}, errors.Join(fmt.Errorf("rebuild, %s: %w", s.phase, err), r.keep(context.WithoutCancel(ctx)))
+		}
+	}
+	return r.end(ctx)
+}
+
+type rebuildStep struct {
+	phase string
+	run   func(context.Context) error
+}
+
+// rebuild is one run.
+type rebuild struct {
+	v       *Vault
+	cfg     RebuildConfig
+	from    storage.Region
+	service keys.Wrapper
+	at      catalog.Rebuild
+	state   rebuildState
+	resumed bool
+	began   time.Time // this run
+}
+
+// rebuildState is what a cut rebuild needs to know beside its place.
+type rebuildState struct {
+	Log     RebuiltLog `json:"log"`
+	Objects int64      `json:"objects"`
+	Bytes   int64      `json:"bytes"`
+	Seconds float64    `json:"seconds"` // of earlier runs
+}
+
+// beginRebuild looks whether the catalog may be written, and gets the house keys.
+func beginRebuild(ctx context.Context, cfg RebuildConfig) (*rebuild, error) {
+	regions := cfg.Regions.Regions()
+	if len(regions) != 1 || len(cfg.Places) == 0 {
+		return nil, errors.New("one region to make the catalog from, and the places of all, are required")
+	}
+	from := regions[0]
+	if from.Jurisdiction != cfg.Home {
+		return nil, fmt.Errorf("%w: region %s lies abroad", ErrNoHouseKeys, from.Name)
+	}
+	r := &rebuild{cfg: cfg, from: from, service: cfg.Services[from.Name], began: time.Now()}
+	if err := r.find(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.takeHouse(ctx); err != nil {
+		return nil, err
+	}
+	// From here on nothing is written to the region.
+	from.Data, from.Keys = unwritten{persistent{from.Data}}, unwritten{persistent{from.Keys}}
+	set, err := replica.New(replica.Config{Regions: []storage.Region{from}, Spool: cfg.Spool})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Config.Regions, r.from = set, from
+	r.v, err = assemble(ctx, cfg.Config)
+	return r, err
+}
+
+// find finds where an earlier run was cut, or begins.
+func (r *rebuild) find(ctx context.Context) error {
+	return r.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		all, err := tx.Rebuilds(ctx)
+		if err != nil {
+			return err
+		}
+		for _, b := range all {
+			switch {
+			case b.Ended.IsZero() && b.Region == r.from.Name:
+				r.at, r.resumed = b, true
+				return json.Unmarshal(b.State, &r.state)
+			case b.Ended.IsZero():
+				return fmt.Errorf("%w: a rebuild from region %s has not ended", ErrCatalogInUse, b.Region)
+			}
+		}
+		if err := r.unused(ctx, tx, len(all) > 0); err != nil {
+			return err
+		}
+		r.at = catalog.Rebuild{Region: r.from.Name, Started: time.Now(), State: []byte("{}")}
+		return errors.Join(tx.ForgetRebuild(ctx, r.from.Name), tx.SetRebuild(ctx, r.at))
+	})
+}
+
+// unused refuses a catalog that holds more than rebuilds have brought into it.
+func (r *rebuild) unused(ctx context.Context, tx *catalog.Tx, rebuilt bool) error {
+	blank, err := tx.Blank(ctx)
+	if err != nil || blank {
+		return err
+	}
+	if rebuilt { // completed from one more region, as long as the last leaf is a rebuild's
+		head, err := r.cfg.Catalog.LogHead(ctx)
+		if err != nil {
+			return err
+		}
+		leaves, err := r.cfg.Catalog.LogLeaves(ctx, head.Size-1, 1)
+		if err != nil {
+			return err
+		}
+		waiting, err := r.cfg.Catalog.LogWaiting(ctx)
+		if err != nil {
+			return err
+		}
+		if len(leaves) == 1 && waiting == 0 {
+			if last, err := audit.ParseLeaf(leaves[0].Data); err == nil && last.Action == ActionRebuilt {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%w: a rebuild needs an empty one", ErrCatalogInUse)
+}
+
+// turn goes on to a phase.
+func (r *rebuild) turn(ctx context.Context, phase string) error {
+	r.at.Phase, r.at.Position = phase, ""
+	return r.keep(ctx)
+}
+
+// keep writes down how far it is.
+func (r *rebuild) keep(ctx context.Context) error {
+	return r.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return r.note(ctx, tx, r.at.Position) })
+}
+
+// note is keep within the transaction that has brought it to a position.
+func (r *rebuild) note(ctx context.Context, tx *catalog.Tx, position string) error {
+	state := r.state
+	state.Seconds += time.Since(r.began).Seconds()
+	data, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	at := r.at
+	at.Position, at.State = position, data
+	return tx.SetRebuild(ctx, at)
+}
+
+func (r *rebuild) tell() {
+	if r.cfg.Progress != nil {
+		r.cfg.Progress(RebuildProgress{Phase: r.at.Phase, Objects: r.state.Objects, Bytes: r.state.Bytes})
+	}
+}
+
+// takeHouse takes the region's house keys into the catalog.
+func (r *rebuild) takeHouse(ctx context.Context) error {
+	for _, name := range houseNames {
+		var newest catalog.WrapRow
+		for info, err := range (persistent{r.from.Keys}).List(ctx, "house/"+name+"/", "") {
+			if err != nil {
+				return fmt.Errorf("house keys of region %s: %w", r.from.Name, err)
+			}
+			if b, w, ok := parseWrapKey(info.Key); ok && b == houseBinding(name) && w.Version > newest.Version {
+				newest = catalog.WrapRow{Binding: b, Service: r.service.Name(), Wrap: w}
+			}
+		}
+		if newest.Version == 0 {
+			return fmt.Errorf("%w: region %s: %s", ErrNoHouseKeys, r.from.Name, name)
+		}
+		var err error
+		if newest.Blob, err = readWrap(ctx, r.from, newest); err != nil {
+			return err
+		}
+		if err := r.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.TakeWrap(ctx, newest) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxWrap bounds a wrap in bytes.
+const maxWrap = 64 << 10
+
+// readWrap reads a wrap's blob from a region.
+func readWrap(ctx context.Context, r storage.Region, row catalog.WrapRow) (string, error) {
+	body, err := (persistent{r.Keys}).Get(ctx, row.Wrap.Key(row.Binding), 0, -1)
+	if err != nil {
+		return "", fmt.Errorf("read wrap from region %s: %w", r.Name, err)
+	}
+	defer body.Close() // reading: everything that counts was said by Read
+	blob, err := io.ReadAll(io.LimitReader(body, maxWrap+1))
+	if err == nil && len(blob) > maxWrap {
+		err = storage.ErrCorrupt
+	}
+	if err != nil {
+		return "", fmt.Errorf("read wrap from region %s: %w", r.Name, err)
+	}
+	return string(blob), nil
+}
+
+// importLog takes over the longest log there is, which all others must begin.
+func (r *rebuild) importLog(ctx context.Context) error {
+	longest, err := r.v.regionLog(ctx, r.from)
+	owner := r.from.Name
+	switch {
+	case errors.Is(err, audit.ErrNoLog):
+		longest, owner = nil, ""
+	case err != nil:
+		return fmt.Errorf("region %s: %w", r.from.Name, err)
+	}
+	for _, other := range r.cfg.Logs {
+		l, err := r.v.regionLog(ctx, other)
+		if err != nil {
+			r.v.cfg.Log.Warn("region's log not read", "region", other.Name, "err", err)
+			continue
+		}
+		if longest, owner, err = r.longer(ctx, longest, owner, l, other.Name); err != nil {
+			return err
+		}
+	}
+	if longest == nil {
+		return nil
+	}
+	r.state.Log = RebuiltLog{Region: owner, Size: longest.Size, Root: longest.Root.String()}
+	size, err := r.v.beginningOf(ctx, longest)
+	if err != nil {
+		return err
+	}
+	for batch, err := range batches(longest.Leaves(ctx, size), 4*rebuildPage) {
+		if err != nil {
+			return fmt.Errorf("log of region %s: %w", owner, err)
+		}
+		leaves := make([]audit.Pending, len(batch))
+		for i, data := range batch {
+			leaves[i].Data = data
+		}
+		if err := r.v.log.Import(ctx, size, leaves); err != nil {
+			return err
+		}
+		size += int64(len(batch))
+		r.tell()
+	}
+	// The roots agree, or this is not that log.
+	if err := audit.CompareRegion(ctx, r.v.cfg.Catalog, r.v.logKey, longest); err != nil {
+		return err
+	}
+	return r.newestLeaf(ctx, longest.Size)
+}
+
+// longer chooses between two logs, of which one must begin with the other.
+func (r *rebuild) longer(ctx context.Context, a *audit.RegionLog, of string, b *audit.RegionLog, other string) (*audit.RegionLog, string, error) {
+	if a == nil {
+		return b, other, nil
+	}
+	short, long, owner := b, a, of
+	if b.Size > a.Size {
+		short, long, owner = a, b, other
+	}
+	root, err := long.RootAt(ctx, short.Size)
+	if err != nil {
+		return nil, "", fmt.Errorf("log of region %s: %w", owner, err)
+	}
+	if root != short.Root {
+		return nil, "", fmt.Errorf("%w: regions %s and %s", ErrLogForked, of, other)
+	}
+	return long, owner, nil
+}
+
+func (r *rebuild) newestLeaf(ctx context.Context, size int64) error {
+	leaves, err := r.v.cfg.Catalog.LogLeaves(ctx, size-1, 1)
+	if err != nil || len(leaves) != 1 {
+		return errors.Join(fmt.Errorf("leaf %d is missing", size-1), err)
+	}
+	newest, err := audit.ParseLeaf(leaves[0].Data)
+	r.state.Log.Newest = newest.Time
+	return err
+}
+
+// rebuildPage is how much is done in one transaction.
+const rebuildPage = 256
+
+// readLeaves writes down what the log says of patients and of superseded objects.
+func (r *rebuild) readLeaves(ctx context.Context) error {
+	next, err := strconv.ParseInt(cmp.Or(r.at.Position, "0"), 10, 64)
+	if err != nil {
+		return err
+	}
+	for {
+		leaves, err := r.v.cfg.Catalog.LogLeaves(ctx, next, 4*rebuildPage)
+		if err != nil {
+			return err
+		}
+		if len(leaves) == 0 {
+			break
+		}
+		next = leaves[len(leaves)-1].Number + 1
+		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			for _, l := range leaves {
+				if err := r.readLeaf(ctx, tx, l); err != nil {
+					return fmt.Errorf("leaf %d: %w", l.Number, err)
+				}
+			}
+			return r.note(ctx, tx, strconv.FormatInt(next, 10))
+		})
+		if err != nil {
+			return err
+		}
+		r.at.Position = strconv.FormatInt(next, 10)
+		r.tell()
+	}
+	return r.readTombstones(ctx)
+}
+
+func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLeaf) error {
+	leaf, err := audit.ParseLeaf(l.Data)
+	if err != nil {
+		return err
+	}
+	if leaf.Decision != audit.Allow || leaf.Patient == "" {
+		return nil
+	}
+	switch {
+	case leaf.Action == ActionErased:
+		return r.patient(ctx, tx, leaf.Patient, func(p *catalog.Patient) { p.State = catalog.Erased }, leaf.Time)
+	case leaf.Commit == nil:
+		return nil
+	}
+	c := leaf.Commit
+	err = r.patient(ctx, tx, leaf.Patient, func(p *catalog.Patient) { p.Generation = max(p.Generation, c.Generation) }, leaf.Time)
+	if err != nil || c.Supersedes == "" {
+		return err
+	}
+	data, err := tx.CommitOf(ctx, c.Supersedes)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil // it was never promised to anyone
+	}
+	if err != nil {
+		return err
+	}
+	old, err := audit.ParseLeaf(data)
+	if err != nil {
+		return err
+	}
+	o := objectOf(old)
+	o.SupersededBy = leaf.Object
+	return tx.Leave(ctx, o)
+}
+
+// patient writes what is found of a patient.
+func (r *rebuild) patient(ctx context.Context, tx *catalog.Tx, token record.PatientToken, change func(*catalog.Patient), seen time.Time) error {
+	p, _, err := tx.EnsurePatient(ctx, catalog.Patient{Token: token, Generation: 1, State: catalog.Active, Country: r.cfg.Home, Created: seen})
+	if err != nil {
+		return err
+	}
+	now := p
+	if change(&now); now == p {
+		return nil
+	}
+	return tx.UpdatePatient(ctx, now)
+}
+
+// objectOf is the row that a commit leaf tells of.
+func objectOf(l audit.Leaf) catalog.Object {
+	class := catalog.ClassObjects
+	if l.Commit.Kind == record.KindRecord {
+		class = catalog.ClassRecords
+	}
+	return catalog.Object{ID: l.Object, Class: class, Patient: l.Patient, Generation: l.Commit.Generation, Seal: l.Commit.Seal,
+		Kind: l.Commit.Kind, Size: l.Commit.Size, SHA256: l.Commit.SHA256, Created: l.Time}
+}
+
+// readTombstones names tombstones that no leaf stands behind: whoever can write into the
+// region could have put them there.
+func (r *rebuild) readTombstones(ctx context.Context) error {
+	for info, err := range r.from.Data.List(ctx, "tombstones/", "") {
+		if err != nil {
+			return err
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(info.Key, "tombstones/"), ".")
+		token, err := record.ParsePatientToken(name)
+		if err != nil {
+			continue
+		}
+		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			p, err := tx.Patient(ctx, token)
+			if err == nil && p.State == catalog.Erased {
+				return nil
+			}
+			if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+				return err
+			}
+			return r.found(ctx, tx, info.Key, RebuildFinding{Type: RebuildTombstone, Object: printable(info.Key), Patient: token,
+				Evidence: "no leaf of the log says that this patient was erased", Repair: "find out who put it there"})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// found writes a finding down.
+func (r *rebuild) found(ctx context.Context, tx *catalog.Tx, key string, f RebuildFinding) error {
+	f.Region = r.from.Name
+	data, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return tx.AddRebuildFinding(ctx, r.from.Name, catalog.RebuildFinding{Key: key, Type: f.Type, Patient: f.Patient, Data: data})
+}
+
+// takeWraps takes the region's wraps of patients into the catalog.
+func (r *rebuild) takeWraps(ctx context.Context) error {
+	return r.pages(ctx, r.from.Keys.List(ctx, "wraps/", r.at.Position), func(ctx context.Context, infos []storage.Info) (func(*catalog.Tx) error, error) {
+		rows := make([]catalog.WrapRow, len(infos))
+		err := r.each(ctx, len(infos), func(ctx context.Context, i int) (err error) {
+			b, w, ok := parseWrapKey(infos[i].Key)
+			if !ok {
+				return nil
+			}
+			row := catalog.WrapRow{Binding: b, Service: r.service.Name(), Wrap: w}
+			if row.Blob, err = readWrap(ctx, r.from, row); errors.Is(err, storage.ErrNotExist) {
+				return nil
+			}
+			rows[i] = row
+			return err
+		})
+		return func(tx *catalog.Tx) error {
+			for _, row := range rows {
+				if err := r.takeWrap(ctx, tx, row); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, err
+	})
+}
+
+func (r *rebuild) takeWrap(ctx context.Context, tx *catalog.Tx, row catalog.WrapRow) error {
+	token, err := record.ParsePatientToken(row.Token)
+	if row.Blob == "" || err != nil {
+		return nil // a name of nobody's; verify finds it
+	}
+	p, err := tx.Patient(ctx, token)
+	if err == nil && p.State == catalog.Erased {
+		return nil
+	}
+	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+		return err
+	}
+	raise := func(p *catalog.Patient) { p.Generation = max(p.Generation, row.Generation) }
+	if err := r.patient(ctx, tx, token, raise, r.v.cfg.Now()); err != nil {
+		return err
+	}
+	return tx.TakeWrap(ctx, row)
+}
+
+// end writes the last leaf and sums up.
+func (r *rebuild) end(ctx context.Context) (done Rebuilt, err error) {
+	r.state.Seconds += time.Since(r.began).Seconds()
+	done = Rebuilt{Region: r.from.Name, Started: r.at.Started.UTC(), Resumed: r.resumed, Seconds: r.state.Seconds, Log: r.state.Log,
+		Objects: r.state.Objects, Bytes: r.state.Bytes, Findings: []RebuildFinding{}}
+	if done.Objects > 0 {
+		done.MinutesPer100000 = done.Seconds / 60 * 100_000 / float64(done.Objects)
+	}
+	if err := r.gather(ctx, &done); err != nil {
+		return done, err
+	}
+	report, err := json.Marshal(done)
+	if err != nil {
+		return done, err
+	}
+	sum := sha256.Sum256(report)
+	leaf := r.leaf(ActionRebuilt)
+	leaf.Check = &audit.Check{Level: originRebuild, Regions: []string{r.from.Name}, Checked: done.Objects, Findings: int64(len(done.Findings)), Report: hex.EncodeToString(sum[:])}
+	err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		r.at.Phase, r.at.Position, r.at.Ended = "done", "", time.Now()
+		r.at.State = []byte("{}")
+		if err := tx.SetRebuild(ctx, r.at); err != nil {
+			return err
+		}
+		return appendLeaf(ctx, tx, leaf)
+	})
+	if err != nil {
+		return done, fmt.Errorf("rebuild: %w", err)
+	}
+	if err := r.v.log.Flush(ctx); err != nil {
+		return done, fmt.Errorf("rebuild: %w", err)
+	}
+	head, err := r.v.cfg.Catalog.LogHead(ctx)
+	if err != nil {
+		return done, err
+	}
+	tree, err := audit.OpenCheckpoint(head.Checkpoint, r.v.logKey)
+	done.Size, done.Root = tree.N, tree.Hash.String()
+	return done, err
+}
+
+// gather counts what the catalog holds and collects the findings.
+func (r *rebuild) gather(ctx context.Context, done *Rebuilt) error {
+	return r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		n, err := tx.Count(ctx)
+		if err != nil {
+			return err
+		}
+		done.Patients, done.Documents, done.Records, done.Wraps = n.Patients, n.Documents, n.Records, n.Wraps
+		done.Findings = done.Findings[:0]
+		done.Adopted, done.Missing, done.Unreadable = 0, 0, 0
+		for after := (catalog.RebuildFinding{}); ; {
+			page, err := tx.RebuildFindings(ctx, r.from.Name, "", after, 1000)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			after = page[len(page)-1]
+			for _, row := range page {
+				var f RebuildFinding
+				if err := json.Unmarshal(row.Data, &f); err != nil {
+					return err
+				}
+				switch f.Type {
+				case RebuildAdopted:
+					done.Adopted++
+				case RebuildLostHere, RebuildElsewhere:
+					done.Missing++
+				case RebuildDamaged, RebuildUnreadable:
+					done.Unreadable++
+				}
+				done.Findings = append(done.Findings, f)
+			}
+		}
+	})
+}
+
+// leaf begins a leaf of the rebuild's own.
+func (r *rebuild) leaf(action record.Action) audit.Leaf {
+	return audit.Leaf{Time: r.v.cfg.Now(), Actor: "medvault", Role: record.RoleOperator, Purpose: record.PurposeSystem,
+		Action: action, Decision: audit.Allow, Origin: originRebuild}
+}

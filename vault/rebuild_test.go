@@ -1,0 +1,447 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"medvault/imaging/imagingtest"
+	"medvault/storage/dir"
+	"medvault/vault"
+	"medvault/vault/record"
+	"medvault/vault/vaulttest"
+)
+
+// inhabited is a vault in which everything has happened that a catalog knows of.
+type inhabited struct {
+	documents map[record.ObjectID][]byte // originals
+	held      record.ObjectID            // refused by a reviewer
+	released  record.ObjectID
+	old       record.ObjectID // released stands in its place
+	treated   record.PatientToken
+	untreated record.PatientToken // whose care has ended
+	report    record.ObjectID
+	patients  []record.PatientToken
+}
+
+func inhabit(t *testing.T, h *vaulttest.House) inhabited {
+	t.Helper()
+	v := inhabited{documents: make(map[record.ObjectID][]byte)}
+	store := func(up []byte) vault.Receipt {
+		r := put(t, h, up)
+		v.documents[r.ID] = up
+		v.patients = append(v.patients, r.Patient)
+		return r
+	}
+	for p := range uint64(3) {
+		for instance := range 2 {
+			r := store(imagingtest.CT(imagingtest.NewPatient(200+p), imagingtest.Options{Study: 1, Series: 1, Instance: instance + 1}))
+			if p == 0 {
+				v.treated = r.Patient
+			} else if p == 1 {
+				v.untreated = r.Patient
+			}
+		}
+	}
+	report := imagingtest.Report(imagingtest.NewPatient(200))
+	r, err := h.Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(report), PatientID: imagingtest.NewPatient(200).ID, Category: "diagnosis", Title: "Befund"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.report, v.documents[r.ID] = r.ID, report
+	v.patients = append(v.patients, r.Patient)
+
+	v.held = store(burned(imagingtest.NewPatient(200), 11)).ID
+	if err := h.Refuse(t.Context(), reviewer, v.held, "the letters cannot be told from the picture"); err != nil {
+		t.Fatal(err)
+	}
+	v.old = store(burned(imagingtest.NewPatient(200), 12)).ID
+	v.released = release(t, h, v.old, vault.Mask{X: 0, Y: 0, Width: 64, Height: 64})
+	v.documents[v.released] = v.documents[v.old]
+	delete(v.documents, v.old)
+
+	treat(t, h, v.treated)
+	care := treat(t, h, v.untreated)
+	if err := h.EndCare(t.Context(), vaulttest.Actor(record.RoleAdmin), v.untreated, care.ID); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// loseCatalog stops a vault after its log has reached the regions, and takes its catalog.
+func loseCatalog(t *testing.T, h *vaulttest.House) {
+	t.Helper()
+	if err := h.ExportLog(t.Context(), vaulttest.Actor(record.RoleOperator)); err != nil {
+		t.Fatal(err)
+	}
+	h.Stop()
+	dropCatalog(t, h.Dir)
+}
+
+func dropCatalog(t *testing.T, dir string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "catalog.db*"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("no catalog", err)
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// loseRegion puts an empty new region in the place of one that was lost with its keys.
+func loseRegion(t *testing.T, root, region string) {
+	t.Helper()
+	at := filepath.Join(root, "regions", region)
+	if err := errors.Join(os.RemoveAll(at), os.Remove(filepath.Join(root, "keys", region+".json"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dir.New(dir.Config{Root: at, Create: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump lists rows of a stopped vault's catalog, those columns that do not say when.
+func dump(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tables := map[string]string{
+		"patients":  "SELECT token, generation, state, country FROM patients ORDER BY token",
+		"objects":   "SELECT id, class, patient, generation, seal, kind, size, hex(sha256), hex(footer), record_type, superseded_by FROM objects ORDER BY id",
+		"documents": "SELECT * FROM documents ORDER BY id",
+		"terms":     "SELECT * FROM terms ORDER BY patient, owner, value",
+		"cares":     "SELECT * FROM cares ORDER BY id",
+	}
+	for table, query := range tables {
+		rows, err := db.Query(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		columns, err := rows.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(any)
+			}
+			if err := rows.Scan(values...); err != nil {
+				t.Fatal(err)
+			}
+			for i := range values {
+				fmt.Fprintf(&text, "%s=%v ", columns[i], *values[i].(*any))
+			}
+			text.WriteString("\n")
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		tables[table] = text.String()
+	}
+	return tables
+}
+
+func TestACatalogIsMadeAnewFromAnyOneRegion(t *testing.T) {
+	dir := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	v := inhabit(t, h)
+	settled(t, h)
+	if err := h.ExportLog(t.Context(), vaulttest.Actor(record.RoleOperator)); err != nil {
+		t.Fatal(err)
+	}
+	h.Stop()
+	before := dump(t, dir)
+	for _, region := range []string{"cn-north", "cn-east", "cn-south"} {
+		dropCatalog(t, dir)
+		done, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: dir}, region)
+		if err != nil {
+			t.Fatalf("Rebuild from %s: %v", region, err)
+		}
+		if len(done.Findings) > 0 || done.Documents != int64(len(v.documents)) || done.Records != 4 || done.Log.Region != region || done.Log.Size == 0 {
+			t.Errorf("Rebuild from %s = %+v; want %d documents, 4 records and no findings", region, done, len(v.documents))
+		}
+		for table, want := range dump(t, dir) {
+			if got := before[table]; got != want {
+				t.Errorf("%s from %s:\n%s\nwant\n%s", table, region, want, got)
+			}
+		}
+	}
+}
+
+// settled waits until no copy and no removal is left to be done.
+func settled(t *testing.T, h *vaulttest.House) {
+	t.Helper()
+	eventually(t, "no jobs", func() bool {
+		copies, err := h.Catalog.Pending(t.Context(), "copy")
+		removals, err2 := h.Catalog.Pending(t.Context(), "remove")
+		return errors.Join(err, err2) == nil && copies+removals == 0
+	})
+}
+
+func TestAfterADisasterEverythingWorksAsBefore(t *testing.T) {
+	root := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	v := inhabit(t, h)
+	settled(t, h)
+	loseCatalog(t, h)
+	loseRegion(t, root, "cn-north")
+	loseRegion(t, root, "cn-south")
+	if err := os.RemoveAll(filepath.Join(root, "spool")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: root}, "cn-east"); err != nil {
+		t.Fatal(err)
+	}
+
+	h = vaulttest.New(t, vaulttest.Options{Dir: root})
+	if got := open(t, h, clinician, vault.Ref{Document: v.old}); len(got) != 1 || got[0].ID != v.released {
+		t.Errorf("the superseded %s leads to %v; want %s", v.old, got, v.released)
+	}
+	for state, want := range map[string]record.ObjectID{vault.ReviewRefused: v.held, vault.ReviewOpen: v.report} {
+		page, err := h.Reviews(t.Context(), reviewer, vault.ReviewQuery{State: state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(page.Reviews, func(r vault.Review) bool { return r.Object == want }) {
+			t.Errorf("reviews %s = %+v; want %s", state, page.Reviews, want)
+		}
+	}
+	if r, err := h.Review(t.Context(), reviewer, v.held); err != nil || r.Decided == nil || r.Decided.By != reviewer.ID {
+		t.Errorf("Review(held) = %+v, %v; want the decision", r.Decided, err)
+	}
+	p := imagingtest.NewPatient(200)
+	page, err := h.Find(t.Context(), clinician, vault.Query{Level: vault.LevelStudy, Match: map[string][]string{"PatientID": {p.ID}}})
+	if err != nil || len(page.Matches) == 0 {
+		t.Errorf("Find by Patient ID as who treats = %d, %v", len(page.Matches), err)
+	}
+	page, err = h.Find(t.Context(), clinician, vault.Query{Level: vault.LevelStudy, Match: map[string][]string{"PatientID": {imagingtest.NewPatient(201).ID}}})
+	if err != nil || len(page.Matches) != 0 {
+		t.Errorf("Find by Patient ID after the care has ended = %d, %v; want none", len(page.Matches), err)
+	}
+	for _, p := range v.patients {
+		treat(t, h, p)
+	}
+	for id, want := range v.documents {
+		for _, handle := range open(t, h, clinician, vault.Ref{Document: id}) {
+			if got := read(t, handle); !bytes.Equal(got, want) {
+				t.Errorf("document %s comes back with %d other bytes", id, len(got))
+			}
+		}
+	}
+	settled(t, h)
+	if r := verify(t, h, vault.LevelRead); len(r.Findings) > 0 {
+		t.Errorf("verify after the copies = %+v", r.Findings)
+	}
+	if a, err := h.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor)); err != nil || !a.Intact {
+		t.Errorf("AuditVerify = %+v, %v", a, err)
+	}
+	put(t, h, imagingtest.CT(imagingtest.NewPatient(200), imagingtest.Options{Study: 1, Series: 1, Instance: 3}))
+	put(t, h, imagingtest.CT(imagingtest.NewPatient(210), imagingtest.Options{Study: 1, Series: 1, Instance: 1}))
+}
+
+func TestAfterTheCatalogAloneIsLostTheOtherRegionsGoOn(t *testing.T) {
+	dir := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	inhabit(t, h)
+	settled(t, h)
+	loseCatalog(t, h)
+	if _, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: dir}, "cn-south", "cn-north", "cn-east"); err != nil {
+		t.Fatal(err)
+	}
+	h = vaulttest.New(t, vaulttest.Options{Dir: dir})
+	settled(t, h)
+	if r := verify(t, h, vault.LevelRead); len(r.Findings) > 0 {
+		t.Errorf("verify = %+v", r.Findings)
+	}
+	if a, err := h.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor)); err != nil || !a.Intact {
+		t.Errorf("AuditVerify = %+v, %v", a, err)
+	}
+}
+
+func TestACutRebuildGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	v := inhabit(t, h)
+	settled(t, h)
+	if err := h.ExportLog(t.Context(), vaulttest.Actor(record.RoleOperator)); err != nil {
+		t.Fatal(err)
+	}
+	h.Stop()
+	before := dump(t, dir)
+	dropCatalog(t, dir)
+	var done vault.Rebuilt
+	cuts := 0
+	for n := 1; ; n++ {
+		ctx, cut := context.WithCancel(t.Context())
+		steps := 0
+		done, err = vaulttest.RebuildWith(ctx, vaulttest.Options{Dir: dir}, "cn-east", func(cfg *vault.RebuildConfig) error {
+			cfg.Progress = func(vault.RebuildProgress) {
+				if steps++; steps == n {
+					cut()
+				}
+			}
+			return nil
+		})
+		cut()
+		if err == nil {
+			break
+		}
+		cuts++
+		if n > 50 || !errors.Is(err, context.Canceled) {
+			t.Fatalf("Rebuild, cut %d: %v", n, err)
+		}
+	}
+	if cuts == 0 || !done.Resumed || len(done.Findings) > 0 || done.Documents != int64(len(v.documents)) {
+		t.Errorf("after %d cuts: %+v", cuts, done)
+	}
+	for table, want := range dump(t, dir) {
+		if before[table] != want {
+			t.Errorf("%s:\n%s\nwant\n%s", table, want, before[table])
+		}
+	}
+}
+
+func TestARebuildRefusesACatalogInUse(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	put(t, h, ct(patient(), 1))
+	h.Stop()
+	if _, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: h.Dir}, "cn-north"); !errors.Is(err, vault.ErrCatalogInUse) {
+		t.Errorf("Rebuild = %v; want %v", err, vault.ErrCatalogInUse)
+	}
+	dropCatalog(t, h.Dir)
+	if _, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: h.Dir}, vaulttest.Foreign); !errors.Is(err, vault.ErrNoHouseKeys) {
+		t.Errorf("Rebuild from abroad = %v; want %v", err, vault.ErrNoHouseKeys)
+	}
+}
+
+func TestWhatNoLeafNamesIsTakenInAndListed(t *testing.T) {
+	dir := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	first := put(t, h, ct(patient(), 1))
+	settled(t, h)
+	if err := h.ExportLog(t.Context(), vaulttest.Actor(record.RoleOperator)); err != nil {
+		t.Fatal(err)
+	}
+	second := put(t, h, ct(patient(), 2)) // the log's tail is lost with the catalog
+	care := treat(t, h, second.Patient)
+	settled(t, h)
+	h.Stop()
+	dropCatalog(t, dir)
+	done, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: dir}, "cn-north")
+	if err != nil {
+		t.Fatal(err)
+	}
+	adopted := make(map[string]bool)
+	for _, f := range done.Findings {
+		if f.Type != vault.RebuildAdopted || f.Lacks() {
+			t.Errorf("finding %+v", f)
+		}
+		adopted[f.Object] = true
+	}
+	if done.Adopted != 2 || len(adopted) != 2 || !adopted[string(second.ID)] || !adopted[string(care.ID)] {
+		t.Errorf("adopted %v; want %s and %s", adopted, second.ID, care.ID)
+	}
+	if done.Log.Newest.IsZero() || done.Log.Newest.After(time.Now()) {
+		t.Errorf("log known up to %s", done.Log.Newest)
+	}
+	h = vaulttest.New(t, vaulttest.Options{Dir: dir})
+	for _, id := range []record.ObjectID{first.ID, second.ID} {
+		if got := open(t, h, clinician, vault.Ref{Document: id}); len(got) != 1 {
+			t.Errorf("document %s: %d", id, len(got))
+		}
+	}
+	if got := leaves(t, h, vault.ActionRecovered); len(got) != 2 {
+		t.Errorf("leaves = %+v; want 2", got)
+	}
+}
+
+func TestWhatTheRegionLacksIsNamedAndAnotherBringsItBack(t *testing.T) {
+	dir := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	there, lost, bad := put(t, h, ct(patient(), 1)), put(t, h, ct(patient(), 2)), put(t, h, ct(patient(), 3))
+	care := treat(t, h, there.Patient)
+	settled(t, h)
+	loseCatalog(t, h)
+	at := func(region string, id record.ObjectID, class string) string {
+		return filepath.Join(dir, "regions", region, filepath.FromSlash(id.Key(class)))
+	}
+	if err := errors.Join(os.Remove(at("cn-north", lost.ID, "objects")), os.Remove(at("cn-north", care.ID, "records"))); err != nil {
+		t.Fatal(err)
+	}
+	damage(t, at("cn-north", bad.ID, "objects"), func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+
+	done, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: dir}, "cn-north")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, f := range done.Findings {
+		got[f.Object] = f.Type
+		if f.Type == vault.RebuildLostHere && len(f.Promised) != 3 {
+			t.Errorf("%s promised to %v; want the three home regions", f.Object, f.Promised)
+		}
+	}
+	want := map[string]string{string(lost.ID): vault.RebuildLostHere, string(care.ID): vault.RebuildLostHere, string(bad.ID): vault.RebuildDamaged,
+		string(there.Patient): vault.RebuildFrozen}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("findings %v; want %v", got, want)
+	}
+	if done.Documents != 1 || done.Missing != 2 || done.Unreadable != 1 {
+		t.Errorf("Rebuild = %+v", done)
+	}
+
+	done, err = vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: dir}, "cn-east")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(done.Findings) > 0 || done.Documents != 3 || done.Records != 1 {
+		t.Errorf("Rebuild from another region too = %+v; want everything back", done)
+	}
+	h = vaulttest.New(t, vaulttest.Options{Dir: dir})
+	for _, id := range []record.ObjectID{there.ID, lost.ID, bad.ID} {
+		if got := open(t, h, clinician, vault.Ref{Document: id}); len(got) != 1 {
+			t.Errorf("document %s: %d", id, len(got))
+		}
+	}
+}

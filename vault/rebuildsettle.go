@@ -1,0 +1,260 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"medvault/keys/envelope"
+	"medvault/vault/audit"
+	"medvault/vault/catalog"
+	"medvault/vault/record"
+)
+
+// settle applies the records that change what other records and documents say, now that
+// all of these are there.
+func (r *rebuild) settle(ctx context.Context) error {
+	for _, kind := range []string{recordCareEnd, recordReview} {
+		for after := record.ObjectID(""); ; {
+			var page []catalog.Object
+			err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+				page, err = tx.Records(ctx, kind, after, rebuildPage)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if len(page) == 0 {
+				break
+			}
+			after = page[len(page)-1].ID
+			if err := r.apply(ctx, kind, page); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *rebuild) apply(ctx context.Context, kind string, page []catalog.Object) error {
+	values := make([]json.RawMessage, len(page))
+	carried := make([]facts, len(page)) // of the documents that reviews are about
+	err := r.each(ctx, len(page), func(ctx context.Context, i int) (err error) {
+		if values[i], err = r.recordOf(ctx, page[i]); err == nil && kind == recordReview {
+			carried[i], err = r.reviewed(ctx, values[i])
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		for i, value := range values {
+			var err error
+			if kind == recordReview {
+				err = r.applyReview(ctx, tx, value, carried[i])
+			} else {
+				err = r.applyCareEnd(ctx, tx, page[i].Patient, value)
+			}
+			if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+				return fmt.Errorf("record %s: %w", page[i].ID, err)
+			}
+		}
+		return nil
+	})
+}
+
+// recordOf opens a record.
+func (r *rebuild) recordOf(ctx context.Context, o catalog.Object) (value json.RawMessage, err error) {
+	k, err := r.v.openKeys(ctx, catalog.Patient{Token: o.Patient, Generation: o.Generation})
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := r.v.open(ctx, o, k, record.ViewDeidentified)
+	if err != nil {
+		return nil, err
+	}
+	return value, readPart(ctx, sealed, envelope.Content, &value)
+}
+
+func (r *rebuild) applyCareEnd(ctx context.Context, tx *catalog.Tx, p record.PatientToken, value json.RawMessage) error {
+	var end careEnd
+	if err := json.Unmarshal(value, &end); err != nil {
+		return err
+	}
+	return tx.EndCare(ctx, p, end.Care, end.Ended, end.By)
+}
+
+// reviewed opens the facts of what stands in the place of a reviewed document.
+func (r *rebuild) reviewed(ctx context.Context, value json.RawMessage) (f facts, err error) {
+	var said reviewRecord
+	if err := json.Unmarshal(value, &said); err != nil {
+		return f, err
+	}
+	var d catalog.Document
+	err = r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		now, err := tx.Current(ctx, said.Object)
+		if err == nil {
+			d, err = tx.Document(ctx, now)
+		}
+		return err
+	})
+	if errors.Is(err, catalog.ErrNotFound) {
+		return f, nil
+	}
+	if err != nil {
+		return f, err
+	}
+	return r.v.factsOf(ctx, d)
+}
+
+// applyReview notes a refusal with what it is about, or with what stands in its place: as
+// long as nobody has released it in between, it holds on.
+func (r *rebuild) applyReview(ctx context.Context, tx *catalog.Tx, value json.RawMessage, now facts) error {
+	var said reviewRecord
+	if err := json.Unmarshal(value, &said); err != nil {
+		return err
+	}
+	current, err := tx.Current(ctx, said.Object)
+	if err != nil {
+		return err
+	}
+	d, err := tx.Document(ctx, current)
+	if err != nil {
+		return err
+	}
+	if d.Held == "" || d.Review != "" || current != said.Object && now.Release != nil {
+		return nil
+	}
+	return tx.Review(ctx, current, said.ID)
+}
+
+// nameMissing names whatever the log commits and this region does not give back, and
+// freezes the patients of whom a record is missing.
+func (r *rebuild) nameMissing(ctx context.Context) error {
+	for {
+		var ids []record.ObjectID
+		var leaves [][]byte
+		err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+			ids, leaves, err = tx.Unaccounted(ctx, record.ObjectID(r.at.Position), rebuildPage)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return r.thaw(ctx)
+		}
+		last := string(ids[len(ids)-1])
+		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			for _, data := range leaves {
+				leaf, err := audit.ParseLeaf(data)
+				if err != nil {
+					return err
+				}
+				if err := r.nameLost(ctx, tx, leaf); err != nil {
+					return err
+				}
+			}
+			return r.note(ctx, tx, last)
+		})
+		if err != nil {
+			return err
+		}
+		r.at.Position = last
+	}
+}
+
+func (r *rebuild) nameLost(ctx context.Context, tx *catalog.Tx, leaf audit.Leaf) error {
+	o := objectOf(leaf)
+	p, err := tx.Patient(ctx, o.Patient)
+	if err != nil || p.State == catalog.Erased {
+		return err
+	}
+	// What is damaged, or opened by no key, was named already.
+	named, err := tx.RebuildFindings(ctx, r.from.Name, "", catalog.RebuildFinding{Key: o.Key()}, 1)
+	if err != nil {
+		return err
+	}
+	if len(named) == 0 || named[0].Key != o.Key() {
+		f := RebuildFinding{Type: RebuildElsewhere, Object: string(o.ID), Class: o.Class, Patient: o.Patient, Promised: leaf.Commit.Regions,
+			Evidence: "the log promises it to other regions only", Repair: "rebuild from one of these too"}
+		for _, region := range leaf.Commit.Regions {
+			if region == r.from.Name {
+				f.Type, f.Evidence = RebuildLostHere, "the log promises it to this region, which does not have it"
+			}
+		}
+		if err := r.found(ctx, tx, o.Key(), f); err != nil {
+			return err
+		}
+	}
+	if o.Class != catalog.ClassRecords {
+		return nil
+	}
+	return r.freeze(ctx, tx, p)
+}
+
+// freeze lets nothing be done with a patient of whom a record is missing: it may have
+// said that something is forbidden.
+func (r *rebuild) freeze(ctx context.Context, tx *catalog.Tx, p catalog.Patient) error {
+	if p.State == catalog.Active {
+		p.State = catalog.Frozen
+		leaf := r.leaf(ActionFrozen)
+		leaf.Patient, leaf.Reason = p.Token, "record-lost"
+		if err := errors.Join(tx.UpdatePatient(ctx, p), appendLeaf(ctx, tx, leaf)); err != nil {
+			return err
+		}
+	}
+	f := RebuildFinding{Type: RebuildFrozen, Object: string(p.Token), Patient: p.Token,
+		Evidence: "a record about this patient is missing", Repair: "rebuild from a region that has it"}
+	return errors.Join(r.found(ctx, tx, frozenKey+string(p.Token), f),
+		tx.AddRebuildFinding(ctx, everyRebuild, catalog.RebuildFinding{Key: frozenKey + string(p.Token), Type: RebuildFrozen, Patient: p.Token, Data: []byte("{}")}))
+}
+
+const (
+	frozenKey    = "patients/" // begins the keys of findings about frozen patients
+	everyRebuild = ""          // stands for the region of what every rebuild must know
+)
+
+// thaw takes back what this rebuild or an earlier one has frozen, where no record is
+// missing any more.
+func (r *rebuild) thaw(ctx context.Context) error {
+	return r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		frozen, err := tx.RebuildFindings(ctx, everyRebuild, RebuildFrozen, catalog.RebuildFinding{}, 0)
+		if err != nil {
+			return err
+		}
+		lacking, err := tx.RebuildFindings(ctx, r.from.Name, RebuildFrozen, catalog.RebuildFinding{}, 0)
+		if err != nil {
+			return err
+		}
+		still := make(map[string]bool)
+		for _, f := range lacking {
+			still[f.Key] = true
+		}
+		for _, f := range frozen {
+			if still[f.Key] {
+				continue
+			}
+			if err := r.thawPatient(ctx, tx, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *rebuild) thawPatient(ctx context.Context, tx *catalog.Tx, f catalog.RebuildFinding) error {
+	if err := tx.DropRebuildFinding(ctx, everyRebuild, f.Key, f.Type); err != nil {
+		return err
+	}
+	p, err := tx.Patient(ctx, f.Patient)
+	if err != nil || p.State != catalog.Frozen {
+		return err
+	}
+	p.State = catalog.Active
+	leaf := r.leaf(ActionThawed)
+	leaf.Patient = p.Token
+	return errors.Join(tx.UpdatePatient(ctx, p), appendLeaf(ctx, tx, leaf))
+}
