@@ -130,7 +130,7 @@ func (r *recaster) segment(s *Segment) error {
 		if err := r.element(s, i); err != nil {
 			return err
 		}
-		if e.Tag == 0x0002_0000 {
+		if e.Tag == 0x0002_0000 && len(s.Bytes(e)) == 4 {
 			groupLength = len(r.out)
 		}
 		if e.Tag.Group() == 2 && groupLength >= 4 {
