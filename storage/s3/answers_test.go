@@ -2,6 +2,8 @@ package s3_test
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"medvault/storage"
@@ -59,6 +61,24 @@ func FuzzRangeStart(f *testing.F) {
 		start, err := s3.RangeStart(header)
 		if err == nil && start < 0 {
 			t.Errorf("RangeStart(%q) = %d", header, start)
+		}
+	})
+}
+
+// FuzzReadSums: a sum is the service's own only when it is told in full and in the
+// standard spelling.
+func FuzzReadSums(f *testing.F) {
+	var sum [32]byte
+	sum[0] = 7
+	f.Add(s3.Base64(sum), "", "07")
+	f.Add(s3.Base64(sum)+"-3", "COMPOSITE", "")
+	f.Fuzz(func(t *testing.T, checksum, kind, metadata string) {
+		s := s3.ReadSums(checksum, kind, metadata)
+		if s.Own != [32]byte{} && (s.OfParts != "" || strings.Contains(checksum, "-") || strings.Trim(checksum, "\r\n") == "") {
+			t.Errorf("ReadSums(%q, %q) = %+v; want none of the whole", checksum, kind, s)
+		}
+		if s.Meta != [32]byte{} && !strings.EqualFold(metadata, fmt.Sprintf("%x", s.Meta)) {
+			t.Errorf("ReadSums with metadata %q = %x", metadata, s.Meta)
 		}
 	})
 }

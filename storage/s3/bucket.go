@@ -127,6 +127,12 @@ func (l Limits) withDefaults() (Limits, error) {
 // whatever is put into it: then nothing that must go could be deleted in time. A
 // service that is away or full now may be well later: its bucket is opened all the
 // same and probed at the first call that depends on it, which fails until then.
+//
+// The credentials need, in the words of AWS, on the bucket: ListBucket,
+// ListBucketVersions, ListBucketMultipartUploads, GetBucketVersioning,
+// GetBucketObjectLockConfiguration; on its objects: GetObject, GetObjectVersion,
+// PutObject, DeleteObject, DeleteObjectVersion, AbortMultipartUpload, and for locks
+// GetObjectRetention and PutObjectRetention. BypassGovernanceRetention they never need.
 func Open(ctx context.Context, d Driver, l Limits) (*Bucket, error) {
 	l, err := l.withDefaults()
 	if err != nil {

@@ -19,8 +19,8 @@ type capabilities struct {
 	versions bool // there are, or may still be from earlier, several versions of a key
 }
 
-// probeTime bounds a probe: a service that takes longer is away.
-const probeTime = 10 * time.Second
+// probeTime bounds a probe of some fifteen requests: a service that takes longer is away.
+const probeTime = 20 * time.Second
 
 // probeRest is how long a service that was seen away is not asked again: one answer
 // serves all who come by together, as at a start.
@@ -92,7 +92,7 @@ func (b *Bucket) probeInTime(ctx context.Context) (capabilities, error) {
 	defer cancel()
 	can, err := b.probe(inTime)
 	if err != nil && ctx.Err() == nil && inTime.Err() != nil {
-		err = fmt.Errorf("%w: nothing in %v", storage.ErrAway, probeTime)
+		err = fmt.Errorf("%w: not done in %v", storage.ErrAway, probeTime)
 	}
 	return can, err
 }

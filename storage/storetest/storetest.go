@@ -144,7 +144,7 @@ func listPages(t *testing.T, s storage.Store) {
 	var want []string
 	work := make(chan string)
 	var wg sync.WaitGroup
-	for range 8 {
+	for range 32 {
 		wg.Go(func() {
 			for key := range work {
 				if err := s.Put(t.Context(), key, Body([]byte(key))); err != nil {
@@ -466,7 +466,7 @@ func locks(t *testing.T, s storage.Store) {
 	if !lockable(t, s, "objects/l") {
 		return
 	}
-	soon := time.Now().Add(3 * time.Second)
+	soon := time.Now().Add(4 * time.Second)
 	lock(t, s, "objects/l", soon, storage.Governance)
 	lock(t, s, "objects/l", soon.Add(-2*time.Second), storage.Governance) // no shorter
 	info, err := s.Head(ctx, "objects/l")
@@ -479,6 +479,20 @@ func locks(t *testing.T, s storage.Store) {
 	}
 	if got := read(t, s, "objects/l", 0, -1); !bytes.Equal(got, b) {
 		t.Error("what is locked did not stay")
+	}
+	put(t, s, "objects/some", b)
+	older, err := s.Head(ctx, "objects/some")
+	if err != nil {
+		t.Fatalf("Head = %v", err)
+	}
+	if err := s.Repair(ctx, "objects/some", older, Body(Bytes(900))); err != nil {
+		t.Fatalf("Repair = %v", err)
+	}
+	lock(t, s, "objects/some", soon, storage.Governance)
+	for range 2 {
+		if err := s.Delete(ctx, "objects/some"); !errors.As(err, &locked) || locked.Versions != 1 {
+			t.Errorf("Delete = %v; want that the older version, which is not locked, goes", err)
+		}
 	}
 	put(t, s, "objects/strict", b)
 	lock(t, s, "objects/strict", soon, storage.Compliance)
@@ -499,7 +513,7 @@ func locks(t *testing.T, s storage.Store) {
 		t.Errorf("Lock of the absent = %v; want ErrNotExist", err)
 	}
 	time.Sleep(time.Until(soon.Add(1500 * time.Millisecond)))
-	for _, key := range []string{"objects/l", "objects/strict"} {
+	for _, key := range []string{"objects/l", "objects/some", "objects/strict"} {
 		if err := s.Delete(ctx, key); err != nil {
 			t.Errorf("Delete(%s) when the lock is over = %v; want nil", key, err)
 		}
