@@ -105,11 +105,11 @@ func (v *Vault) compareLog(ctx context.Context, r storage.Region, exported int64
 		err = audit.CompareRegion(ctx, v.cfg.Catalog, v.logKey, there)
 	}
 	if err == nil && l.Size < exported {
-		err = fmt.Errorf("%w: it has %d leaves, had %d", errRegionBehind, l.Size, exported)
+		err = fmt.Errorf("%w: it has %d leaves, had %d", errRegionLost, l.Size, exported)
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, audit.ErrAhead), errors.Is(err, audit.ErrForked), errors.Is(err, errRegionBehind):
+	case errors.Is(err, audit.ErrAhead), errors.Is(err, audit.ErrForked), errors.Is(err, errRegionLost):
 		l.Problem, l.Finding = err.Error(), true
 	default:
 		v.cfg.Log.Warn("region's log not compared", "region", r.Name, "err", err)

@@ -165,6 +165,7 @@ func (v *Vault) exportLog(ctx context.Context, r storage.Region, snapshot bool) 
 	}
 	e.Region = r.Name
 	x := &logExporter{v: v, r: r, atHome: r.Jurisdiction == v.cfg.Home, state: &e}
+	x.get, x.list = bucketFiles(r.Data)
 	began := v.cfg.Now()
 	failed := x.export(ctx, snapshot)
 	if ctx.Err() != nil {
@@ -185,8 +186,8 @@ func logProblem(err error) string {
 		return "the region's log is ahead of the catalog's: the catalog was put back"
 	case errors.Is(err, audit.ErrForked):
 		return "the region's log and the catalog's differ"
-	case errors.Is(err, errRegionBehind):
-		return "the region's log was put back"
+	case errors.Is(err, errRegionLost):
+		return "the region had lost a part of its log, and has it again"
 	case errors.Is(err, storage.ErrExist):
 		return "other bytes lie in the region where the log belongs"
 	case errors.Is(err, storage.ErrFull):
@@ -197,8 +198,8 @@ func logProblem(err error) string {
 	return "the log did not get to the region"
 }
 
-// errRegionBehind: a region has less of the log than it was seen to have.
-var errRegionBehind = errors.New("the region has lost the newest part of its log")
+// errRegionLost: a region has less of the log than it was seen to have.
+var errRegionLost = errors.New("the region has lost a part of its log")
 
 // logExporter brings one region's log up to date.
 type logExporter struct {
@@ -206,6 +207,8 @@ type logExporter struct {
 	r      storage.Region
 	atHome bool
 	state  *catalog.LogExport
+	get    func(ctx context.Context, key string) (io.ReadCloser, error)
+	list   func(ctx context.Context, prefix string) iter.Seq2[string, error]
 }
 
 func (x *logExporter) export(ctx context.Context, snapshot bool) error {
@@ -223,7 +226,7 @@ func (x *logExporter) export(ctx context.Context, snapshot bool) error {
 	}
 	var lost error
 	if there < x.state.Size { // it gets it again, and whoever watches hears of it
-		lost = fmt.Errorf("%w: it has %d leaves, had %d", errRegionBehind, there, x.state.Size)
+		lost = fmt.Errorf("%w: it has %d leaves, had %d", errRegionLost, there, x.state.Size)
 	}
 	if there < tree.N {
 		if err := x.grow(ctx, tree, there, head.Checkpoint); err != nil {
@@ -232,6 +235,15 @@ func (x *logExporter) export(ctx context.Context, snapshot bool) error {
 	}
 	x.state.Size = tree.N
 	due := snapshot || x.v.cfg.Now().Sub(x.state.ManifestAt) >= manifestEvery
+	if due && x.atHome {
+		n, err := audit.ExportMissing(ctx, x.v.cfg.Catalog, tree, x.list, x.put)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			lost = errors.Join(lost, fmt.Errorf("%w: %d tiles", errRegionLost, n))
+		}
+	}
 	if due || !x.atHome && x.state.Manifest < tree.N {
 		if err := x.manifest(ctx, tree, due); err != nil {
 			return err
@@ -253,8 +265,7 @@ func (x *logExporter) grow(ctx context.Context, tree tlog.Tree, from int64, chec
 	}
 	// Only now: until then the older parts are what the newest checkpoint needs.
 	return x.tidy(ctx, func(ctx context.Context) ([]string, error) {
-		_, list := bucketFiles(x.r.Data)
-		return audit.LapsedCheckpoints(ctx, tree.N, list, x.v.logDay)
+		return audit.LapsedCheckpoints(ctx, tree.N, x.list, x.v.logDay)
 	})
 }
 
@@ -287,10 +298,9 @@ func (x *logExporter) put(ctx context.Context, key string, data []byte) error {
 // changes from now on is in the leaves behind it. Unless it is due one that says nothing
 // new is not written.
 func (x *logExporter) manifest(ctx context.Context, tree tlog.Tree, due bool) error {
-	get, list := bucketFiles(x.r.Data)
 	reading, cancel := context.WithTimeout(ctx, regionTimeout)
 	defer cancel()
-	before, err := audit.ReadManifest(reading, x.r.Name, get, list, x.v.logKey)
+	before, err := audit.ReadManifest(reading, x.r.Name, x.get, x.list, x.v.logKey)
 	known := make(map[string]bool)
 	switch {
 	case errors.Is(err, audit.ErrNoManifest):
@@ -320,7 +330,7 @@ func (x *logExporter) manifest(ctx context.Context, tree tlog.Tree, due bool) er
 			return err
 		}
 		err = x.tidy(ctx, func(ctx context.Context) ([]string, error) {
-			return audit.LapsedManifests(ctx, tree.N, get, list, x.v.logDay)
+			return audit.LapsedManifests(ctx, tree.N, x.get, x.list, x.v.logDay)
 		})
 		if err != nil {
 			return err

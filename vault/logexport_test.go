@@ -238,6 +238,23 @@ func TestARegionThatWasDownCatchesUp(t *testing.T) {
 	}
 }
 
+// TestTilesThatWereLostAreNoticedAndWrittenAgain: a checkpoint alone does not show that
+// its tiles are there; once a day, and when asked to, the export looks.
+func TestTilesThatWereLostAreNoticedAndWrittenAgain(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	grow(t, h, 600)
+	exportLog(t, h)
+	key := auditVerify(t, h).Key
+	if err := os.Remove(filepath.Join(h.Dir, "regions", "cn-east", "log", "tile", "entries", "001")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.ExportLog(t.Context(), operator); err == nil || !strings.Contains(err.Error(), "cn-east") {
+		t.Errorf("ExportLog over a lost tile = %v; want it told", err)
+	}
+	wholeLog(t, h.Dir, "cn-east", key)
+	exportLog(t, h)
+}
+
 // dyingStore does so many writes and then nothing any more, as a gateway that was
 // killed; reads go on for those who look afterwards.
 type dyingStore struct {

@@ -159,24 +159,96 @@ func newTiles(from, to int64) iter.Seq[tlog.Tile] {
 // checkpoint of the log: nothing is given that it does not cover, so what is damaged in
 // the log never gets into a region. put must be done with data when it returns.
 func ExportTiles(ctx context.Context, log Tree, tree tlog.Tree, from int64, put func(ctx context.Context, key string, data []byte) error) error {
-	a := newAuthentic(tree, func(t tlog.Tile) ([]byte, error) { return logTile(ctx, log, t) })
+	x := newTileExport(ctx, log, tree, put)
 	for t := range newTiles(from, tree.N) {
-		hashes, err := a.tile(t)
+		if err := x.tile(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ExportMissing is ExportTiles of those files of a log of tree.N leaves that a region has
+// not, and counts their tiles. It looks at names, and holds a bit for each tile.
+func ExportMissing(ctx context.Context, log Tree, tree tlog.Tree, list func(ctx context.Context, prefix string) iter.Seq2[string, error],
+	put func(ctx context.Context, key string, data []byte) error) (missing int, err error) {
+	var hashes [8]bitSet // full tiles by level
+	var leaves bitSet
+	parts := make(map[string]bool)
+	for key, err := range list(ctx, tilePrefix) {
 		if err != nil {
-			return fmt.Errorf("export %s: %w", tileKey(t), err)
+			return 0, fmt.Errorf("list tiles: %w", err)
 		}
-		if t.L == 0 {
-			bundle, err := logBundle(ctx, log, t, hashes)
-			if err == nil {
-				err = put(ctx, entriesKey(t), bundle)
+		switch t, ok := parseTileKey(key); {
+		case !ok || t.N > tree.N>>tileHeight: // not of this log
+		case t.W < tileWidth:
+			if t.N == tree.N>>((max(t.L, 0)+1)*tileHeight) { // at the edge
+				parts[key] = true
 			}
-			if err != nil {
-				return fmt.Errorf("export %s: %w", entriesKey(t), err)
-			}
+		case t.L < 0:
+			leaves.set(t.N)
+		default:
+			hashes[t.L].set(t.N)
 		}
-		if err := put(ctx, tileKey(t), hashes); err != nil {
-			return fmt.Errorf("export %s: %w", tileKey(t), err)
+	}
+	has := func(t tlog.Tile) bool {
+		if t.W < tileWidth {
+			return parts[tileKey(t)] && (t.L > 0 || parts[entriesKey(t)])
 		}
+		return hashes[t.L].has(t.N) && (t.L > 0 || leaves.has(t.N))
+	}
+	x := newTileExport(ctx, log, tree, put)
+	for t := range newTiles(0, tree.N) {
+		if has(t) {
+			continue
+		}
+		if err := x.tile(ctx, t); err != nil {
+			return missing, err
+		}
+		missing++
+	}
+	return missing, nil
+}
+
+// bitSet is a set of small numbers.
+type bitSet []uint64
+
+func (b *bitSet) set(n int64) {
+	for int64(len(*b)) <= n/64 {
+		*b = append(*b, 0)
+	}
+	(*b)[n/64] |= 1 << (n % 64)
+}
+
+func (b bitSet) has(n int64) bool { return n/64 < int64(len(b)) && b[n/64]&(1<<(n%64)) != 0 }
+
+// tileExport writes tiles of one tree.
+type tileExport struct {
+	log Tree
+	put func(ctx context.Context, key string, data []byte) error
+	*authentic
+}
+
+func newTileExport(ctx context.Context, log Tree, tree tlog.Tree, put func(ctx context.Context, key string, data []byte) error) tileExport {
+	return tileExport{log, put, newAuthentic(tree, func(t tlog.Tile) ([]byte, error) { return logTile(ctx, log, t) })}
+}
+
+func (x tileExport) tile(ctx context.Context, t tlog.Tile) error {
+	hashes, err := x.authentic.tile(t)
+	if err != nil {
+		return fmt.Errorf("export %s: %w", tileKey(t), err)
+	}
+	if t.L == 0 {
+		bundle, err := logBundle(ctx, x.log, t, hashes)
+		if err == nil {
+			err = x.put(ctx, entriesKey(t), bundle)
+		}
+		if err != nil {
+			return fmt.Errorf("export %s: %w", entriesKey(t), err)
+		}
+	}
+	if err := x.put(ctx, tileKey(t), hashes); err != nil {
+		return fmt.Errorf("export %s: %w", tileKey(t), err)
 	}
 	return nil
 }

@@ -295,3 +295,35 @@ func TestOnlyNamesOfExportsAreLogNames(t *testing.T) {
 		}
 	}
 }
+
+func TestFilesThatWereLostAreWrittenAgain(t *testing.T) {
+	c := openCatalog(t, filepath.Join(t.TempDir(), "catalog.db"))
+	s := newSequencer(t, audit.SequencerConfig{Tree: c, Signer: newSigner(t)})
+	grow(t, c, s, 0, 300)
+	b := bucket{}
+	export(t, c, b, 0)
+	grow(t, c, s, 300, 400) // the parts of 300 leaves stay, and serve nobody
+	tree := export(t, c, b, 300)
+	whole := maps.Clone(b)
+	b["log/tile/0/999"] = []byte("not of this log")
+	for _, lost := range [][]string{nil, {"log/tile/0/001"}, {"log/tile/entries/000"}, {"log/tile/0/002.p/188"}, {"log/tile/entries/002.p/188"},
+		{"log/tile/1/000.p/2"}, {"log/tile/0/000", "log/tile/entries/000", "log/tile/entries/001"}} {
+		tiles := make(map[string]bool)
+		for _, key := range lost {
+			if _, ok := b[key]; !ok {
+				t.Fatalf("%s is not there", key)
+			}
+			delete(b, key)
+			tiles[strings.Replace(key, "entries", "0", 1)] = true
+		}
+		n, err := audit.ExportMissing(t.Context(), c, tree, b.list, b.put)
+		if err != nil || n != len(tiles) {
+			t.Errorf("ExportMissing without %v = %d, %v; want %d", lost, n, err, len(tiles))
+		}
+		for key := range whole {
+			if !bytes.Equal(b[key], whole[key]) {
+				t.Errorf("without %v: %s is not back", lost, key)
+			}
+		}
+	}
+}
