@@ -48,13 +48,16 @@ func (r Report) digest() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// File is the report as it is kept, and as CheckReport reads it.
+// File is the report as it is kept, and as CheckReport reads it: indented JSON.
 func (r Report) File() ([]byte, error) {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
+	var file bytes.Buffer
+	encoder := json.NewEncoder(&file)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	return append(data, '\n'), nil
+	return file.Bytes(), nil
 }
 
 // CheckReport says whether a file is a report that the vault with this verifier key

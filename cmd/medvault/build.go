@@ -108,7 +108,12 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return parts, err
 	}
+	verifications, err := schedule(cfg.Verify)
+	if err != nil {
+		return parts, fmt.Errorf("verify: %w", err)
+	}
 	return vault.Config{
+		Verify:  verifications,
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},
 		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,

@@ -34,6 +34,8 @@ type Config struct {
 
 	Deidentification DeidentificationConfig `yaml:"deidentification"`
 
+	Verify []VerifyConfig `yaml:"verify"`
+
 	Workers WorkersConfig `yaml:"workers"`
 	Spool   string        `yaml:"spool"`
 

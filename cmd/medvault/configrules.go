@@ -102,6 +102,13 @@ func (c *Config) check() []error {
 	c.checkIdentity(&found)
 	found.required("dpo.email", c.DPO.Email)
 	c.Deidentification.check(&found)
+	for i, line := range c.Verify {
+		_, err := line.line()
+		found.addIf(fmt.Sprintf("verify[%d]", i), err)
+		if line.Region != "" && !slices.ContainsFunc(c.Regions, func(r RegionConfig) bool { return r.Name == line.Region }) {
+			found.add(fmt.Sprintf("verify[%d].region", i), "found %q, want the name of a region", line.Region)
+		}
+	}
 	if c.Workers.Count < 1 || c.Workers.Count > 256 {
 		found.add("workers.count", "found %d, want 1 to 256", c.Workers.Count)
 	}

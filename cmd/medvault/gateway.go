@@ -62,6 +62,9 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logge
 	if err := metrics.Register(newVaultMetrics(h.vault, log)); err != nil {
 		return nil, nil, fmt.Errorf("metrics: %w", err)
 	}
+	if err := metrics.Register(newVerifyMetrics(h.vault, log)); err != nil {
+		return nil, nil, fmt.Errorf("metrics: %w", err)
+	}
 	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
 		Grace: cfg.ShutdownGrace, Registry: metrics})
 	if err != nil {

@@ -64,6 +64,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newRederiveCommand(a),
 		newRegionsCommand(a),
 		newVerifyCommand(a),
+		newRepairCommand(a),
 		newAuditCommand(a),
 		newAttestCommand(a),
 		newConformanceCommand(a),
