@@ -51,7 +51,7 @@ func (e VerifyEvery) options(runs int64) VerifyOptions {
 }
 
 // scheduleTick is how often a gateway looks whether a line of the schedule is due.
-const scheduleTick = 15 * time.Second
+const scheduleTick = 5 * time.Second
 
 // verifyOnSchedule keeps one line of the schedule until ctx ends. Of several gateways
 // one does it, and another goes on when that one is gone.
@@ -63,7 +63,7 @@ func (v *Vault) verifyOnSchedule(ctx context.Context, e VerifyEvery) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(min(scheduleTick, v.cfg.Poll*15)):
+		case <-time.After(scheduleTick):
 		}
 	}
 }

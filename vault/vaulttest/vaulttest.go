@@ -46,6 +46,7 @@ type Options struct {
 	Linger   time.Duration    // how long a superseded object stays; default 100 ms
 	DICOM    imaging.Scrubber // default dicom.New()
 	Split    bool             // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
+	Verify   []vault.VerifyEvery
 	Log      *slog.Logger
 	Now      func() time.Time
 
@@ -157,7 +158,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 	return vault.Config{
 		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
-		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Log: o.Log, Now: o.Now,
+		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
 		LogExport: cmp.Or(o.LogExport, -1),
 	}, nil
 }
