@@ -160,7 +160,8 @@ func (v *Vault) recover(ctx context.Context) error {
 }
 
 // unwind removes the object that an intent names, unless a record names it after all,
-// and then the intent.
+// and then the intent. Where the catalog was lost since, the record may have been lost
+// with it: then the object stays.
 func (v *Vault) unwind(ctx context.Context, f *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, recoverTime)
 	defer cancel()
@@ -180,12 +181,35 @@ func (v *Vault) unwind(ctx context.Context, f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if !recorded {
+	before, err := v.beforeRebuild(ctx, f)
+	if err != nil {
+		return err
+	}
+	if !recorded && before {
+		v.cfg.Log.Warn("object left that the lost catalog may have known", "object", id)
+	} else if !recorded {
 		if err := v.cfg.Regions.Delete(ctx, key); err != nil {
 			return err
 		}
 	}
 	return os.Remove(f.Name())
+}
+
+// beforeRebuild says whether an intent is older than the catalog, which was made anew
+// after the one that was lost.
+func (v *Vault) beforeRebuild(ctx context.Context, f *os.File) (before bool, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		all, err := tx.Rebuilds(ctx)
+		for _, r := range all {
+			before = before || info.ModTime().Before(r.Ended)
+		}
+		return err
+	})
+	return before, err
 }
 
 // recorded says whether a record names an object. It asks by trying to write one: where

@@ -172,7 +172,10 @@ func Rebuild(ctx context.Context, cfg RebuildConfig) (Rebuilt, error) {
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild: %w", err)
 	}
-	defer r.v.intents.close()
+	return r.run(ctx)
+}
+
+func (r *rebuild) run(ctx context.Context) (Rebuilt, error) {
 	steps := []rebuildStep{
 		{"log", r.importLog},
 		{"leaves", r.readLeaves},
@@ -248,8 +251,10 @@ func beginRebuild(ctx context.Context, cfg RebuildConfig) (*rebuild, error) {
 		return nil, err
 	}
 	cfg.Config.Regions, r.from = set, from
-	r.v, err = assemble(ctx, cfg.Config)
-	return r, err
+	if r.v, err = assemble(ctx, cfg.Config); err != nil {
+		return nil, err
+	}
+	return r, r.v.intents.close() // nothing is placed anywhere
 }
 
 // find finds where an earlier run was cut, or begins.
@@ -717,4 +722,20 @@ func (r *rebuild) gather(ctx context.Context, done *Rebuilt) error {
 func (r *rebuild) leaf(action record.Action) audit.Leaf {
 	return audit.Leaf{Time: r.v.cfg.Now(), Actor: "medvault", Role: record.RoleOperator, Purpose: record.PurposeSystem,
 		Action: action, Decision: audit.Allow, Origin: originRebuild}
+}
+
+// ErrRebuildCut: the catalog was not made to its end, and knows only a part.
+var ErrRebuildCut = errors.New("the catalog is not whole: its rebuild was cut")
+
+// checkRebuilt refuses to begin on a catalog that is made only in part.
+func (v *Vault) checkRebuilt(ctx context.Context) error {
+	return v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		all, err := tx.Rebuilds(ctx)
+		for _, r := range all {
+			if r.Ended.IsZero() {
+				return fmt.Errorf("%w: go on with medvault rebuild --from %s", ErrRebuildCut, r.Region)
+			}
+		}
+		return err
+	})
 }

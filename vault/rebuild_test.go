@@ -445,3 +445,102 @@ func TestWhatTheRegionLacksIsNamedAndAnotherBringsItBack(t *testing.T) {
 		}
 	}
 }
+
+func TestADrillTouchesNothingAndTellsHowLongItTakes(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	for instance := range 3 {
+		put(t, h, ct(patient(), instance+1))
+	}
+	settled(t, h)
+	if err := h.ExportLog(t.Context(), operator); err != nil {
+		t.Fatal(err)
+	}
+	before := len(files(t, filepath.Join(h.Dir, "regions")))
+	drill := func() vault.Drilled {
+		t.Helper()
+		var d vault.Drilled
+		if _, err := vaulttest.RebuildWith(t.Context(), vaulttest.Options{Dir: h.Dir, DSN: "sqlite:" + filepath.Join(t.TempDir(), "none.db")}, "cn-east",
+			func(cfg *vault.RebuildConfig) (err error) {
+				d, err = vault.Drill(t.Context(), *cfg, 2)
+				return errors.Join(err, errDrilled)
+			}); !errors.Is(err, errDrilled) || d.Seconds == 0 {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if d := drill(); d.Sampled != 2 || d.Lacks() != 0 || d.Rebuild.Documents != 3 {
+		t.Errorf("Drill = %+v; want three documents, of which two are opened", d)
+	}
+	if after := len(files(t, filepath.Join(h.Dir, "regions"))); after != before {
+		t.Errorf("the regions hold %d files after the drill, %d before", after, before)
+	}
+	if left := files(t, filepath.Join(h.Dir, "spool", "rebuild")); len(left) > 0 {
+		t.Errorf("the drill has left %v", left)
+	}
+	if err := os.Remove(files(t, filepath.Join(h.Dir, "regions", "cn-east", "objects"))[0]); err != nil {
+		t.Fatal(err)
+	}
+	if d := drill(); d.Lacks() != 1 || d.Rebuild.Missing != 1 {
+		t.Errorf("Drill of a region that lacks a document = %+v", d)
+	}
+}
+
+var errDrilled = errors.New("drilled")
+
+func TestAGatewayDoesNotBeginOnAHalfMadeCatalog(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	put(t, h, ct(patient(), 1))
+	settled(t, h)
+	loseCatalog(t, h)
+	ctx, cut := context.WithCancel(t.Context())
+	_, err := vaulttest.RebuildWith(ctx, vaulttest.Options{Dir: h.Dir}, "cn-north", func(cfg *vault.RebuildConfig) error {
+		cfg.Progress = func(p vault.RebuildProgress) {
+			if p.Phase == "objects" {
+				cut()
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if again, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: h.Dir}); !errors.Is(err, vault.ErrRebuildCut) {
+		again.Stop()
+		t.Errorf("Open = %v; want %v", err, vault.ErrRebuildCut)
+	}
+}
+
+// An upload that is acknowledged while this region is down, by a gateway that dies before
+// it can take its intent back, is in no catalog after a rebuild from here. It must stay.
+func TestAnIntentThatIsOlderThanTheCatalogTakesNothingAway(t *testing.T) {
+	root := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	stays, elsewhere := put(t, h, ct(patient(), 1)), put(t, h, ct(patient(), 2))
+	settled(t, h)
+	loseCatalog(t, h)
+	key := filepath.FromSlash(elsewhere.ID.Key("objects"))
+	if err := os.Remove(filepath.Join(root, "regions", "cn-north", key)); err != nil {
+		t.Fatal(err)
+	}
+	intent := filepath.Join(root, "spool", "unfinished", "intent-1")
+	if err := os.WriteFile(intent, []byte(elsewhere.ID.Key("objects")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: root}, "cn-north")
+	if err != nil || done.Missing != 1 {
+		t.Fatalf("Rebuild = %+v, %v; want one missing", done, err)
+	}
+	h = vaulttest.New(t, vaulttest.Options{Dir: root})
+	if _, err := os.Stat(filepath.Join(root, "regions", "cn-east", key)); err != nil {
+		t.Errorf("the object that only other regions have: %v", err)
+	}
+	if _, err := os.Stat(intent); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the intent is still there: %v", err)
+	}
+	treat(t, h, stays.Patient)
+	open(t, h, clinician, vault.Ref{Document: stays.ID})
+}

@@ -52,6 +52,7 @@ type Config struct {
 	Verify    []VerifyEvery                    // what to verify without being asked, and how often
 	Log       *slog.Logger                     // default: discarded
 	Now       func() time.Time                 // default time.Now
+	Drill     DrillEvery                       // how often it is tried whether everything would come back; default never
 }
 
 // Vault is the front door. Build it with New; safe for concurrent use.
@@ -87,7 +88,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	// Before anything is taken away: what a catalog that was put back does not know of
 	// may have been acknowledged.
-	if err := v.checkLogs(ctx); err != nil {
+	if err := errors.Join(v.checkLogs(ctx), v.checkRebuilt(ctx)); err != nil {
 		return nil, err
 	}
 	return v, v.recover(ctx)
@@ -172,6 +173,9 @@ func (v *Vault) Run(ctx context.Context) (err error) {
 	wg.Go(func() { v.tidy(ctx) })
 	for _, e := range v.cfg.Verify {
 		wg.Go(func() { v.verifyOnSchedule(ctx, e) })
+	}
+	if v.cfg.Drill.Every > 0 {
+		wg.Go(func() { v.drillOnSchedule(ctx, v.cfg.Drill) })
 	}
 	wg.Go(func() { v.exportLogs(ctx) })
 	return v.log.Run(ctx)

@@ -113,6 +113,7 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		return parts, fmt.Errorf("verify: %w", err)
 	}
 	return vault.Config{
+		Drill:   cfg.Drill.schedule(),
 		Verify:  verifications,
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},

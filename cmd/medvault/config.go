@@ -35,6 +35,7 @@ type Config struct {
 	Deidentification DeidentificationConfig `yaml:"deidentification"`
 
 	Verify []VerifyConfig `yaml:"verify"`
+	Drill  DrillConfig    `yaml:"drill"`
 
 	Workers WorkersConfig `yaml:"workers"`
 	Spool   string        `yaml:"spool"`

@@ -65,6 +65,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newRegionsCommand(a),
 		newVerifyCommand(a),
 		newRepairCommand(a),
+		newRebuildCommand(a),
+		newDrillCommand(a),
 		newAuditCommand(a),
 		newAttestCommand(a),
 		newConformanceCommand(a),
