@@ -238,14 +238,18 @@ func (r *recaster) value(e *Element, value []byte) ([]byte, bool) {
 			recast = shiftDates(vr, text, r.p.ShiftDays)
 		}
 	case AE, CS, LO, LT, PN, SH, ST, UC, UR, UT:
-		if rule.Action != profile.Keep || e.Tag == tagPatientID {
-			recast = r.tokens(vr, recast)
+		coded := len(r.path) > 0 && code(e.Tag) && rule.Action == profile.Keep // see rewriter.decide
+		switch {
+		case coded:
+			recast = r.tokens(recast, vr, codeDigits)
+		case rule.Action != profile.Keep || e.Tag == tagPatientID:
+			recast = r.tokens(recast, vr, min(tokenDigits, maxLength(vr)))
 		}
 		recast = r.renamed(recast)
 		if mapped, ok := r.uids.uidsInText(recast); ok {
 			recast = mapped
 		}
-		if rule.Action == profile.Clean || len(r.path) > 0 && code(e.Tag) {
+		if rule.Action == profile.Clean || coded {
 			recast = r.shifted(vr, recast)
 		}
 	}
@@ -280,16 +284,16 @@ func (r *recaster) mapUIDs(t Tag, value string) string {
 // tokenDigits is the length of a token where the VR leaves room for it.
 const tokenDigits = 26
 
-// tokens replaces values that are tokens, which one knows by their form: no word has
-// it.
-func (r *recaster) tokens(vr VR, text string) string {
+// tokens replaces values that are tokens of so many digits, which one knows by their
+// form: no word has it.
+func (r *recaster) tokens(text string, vr VR, digits int) string {
 	values := []string{text}
 	if multiple(vr) {
 		values = strings.Split(text, `\`)
 	}
 	for i, v := range values {
 		v = trimmed(v)
-		if len(v) == min(tokenDigits, maxLength(vr)) && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == "" {
+		if len(v) == digits && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == "" {
 			values[i] = r.p.ID("", v, len(v))
 		}
 	}

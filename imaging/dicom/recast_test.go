@@ -232,6 +232,39 @@ func TestTextIsRecastAsWell(t *testing.T) {
 	}
 }
 
+// TestTokensOfCodesAreRecast: a code that may name somebody is a token in the content,
+// shorter than others, and no two recipients hold the same.
+func TestTokensOfCodesAreRecast(t *testing.T) {
+	local := func(value imagingtest.Element) imagingtest.Item {
+		return imagingtest.Item{value, {Tag: 0x0008_0102, VR: "SH", Value: "99LOCAL"}, {Tag: 0x0008_0104, VR: "LO", Value: "chest"}}
+	}
+	content, err := contentOf(dicom.New(), imagingtest.CT(imagingtest.NewPatient(5), imagingtest.Options{Rows: 8, Columns: 8, Extra: []imagingtest.Element{
+		{Tag: 0x0008_1032, VR: "SQ", Value: []imagingtest.Item{local(imagingtest.Element{Tag: 0x0008_0100, VR: "SH", Value: "OBERHUBER"})}},
+		{Tag: 0x0018_0012, VR: "SQ", Value: []imagingtest.Item{local(imagingtest.Element{Tag: 0x0008_0119, VR: "UC", Value: "HOFSTAETTER"})}},
+	}}), recipient("vault", -400))
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := func(data []byte) (found []string) {
+		f := flatten(t, data)
+		for i, e := range f.elements {
+			if v := strings.TrimRight(string(f.values[i]), " "); (e.Tag == 0x0008_0100 || e.Tag == 0x0008_0119) && regexp.MustCompile(`^[A-Z2-7]{16}$`).MatchString(v) {
+				found = append(found, v)
+			}
+		}
+		return found
+	}
+	was, a, b := codes(content), codes(recast(t, content, recipient("a", -10))), codes(recast(t, content, recipient("b", -20)))
+	if len(was) != 2 || len(a) != 2 || len(b) != 2 {
+		t.Fatalf("%d, %d, %d tokens of codes; want 2 each", len(was), len(a), len(b))
+	}
+	for i := range was {
+		if was[i] == a[i] || was[i] == b[i] || a[i] == b[i] {
+			t.Errorf("token %d is the same for two: %s, %s, %s", i, was[i], a[i], b[i])
+		}
+	}
+}
+
 // replaceText puts another value into a top-level element of explicit little endian, or
 // adds it.
 func replaceText(t *testing.T, data []byte, tag dicom.Tag, value string) []byte {

@@ -68,8 +68,11 @@ func (w *rewriter) codeText(t Tag, text string) string {
 	case !w.scope.people && oneWord(value) && len(w.subject.Find(value)) == 0 && (w.scope.standard || w.nobody(value)):
 		return text
 	}
-	return w.p.ID("CodeValue", value, maxLength(SH))
+	return w.p.ID("CodeValue", value, codeDigits)
 }
+
+// codeDigits is the length of a token in the place of a code, whatever its VR.
+const codeDigits = 16
 
 // nobody reports that a word can be nobody's name: it has a digit or is known.
 func (w *rewriter) nobody(word string) bool {
