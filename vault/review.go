@@ -290,7 +290,7 @@ type PreviewOptions struct {
 const previewWidth = 1024
 
 // Preview draws a frame of a withheld document's de-identified content. Its leaf is
-// committed before a byte is written.
+// committed before a byte is written. What was never withheld: ErrNotFound.
 func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID, o PreviewOptions, w io.Writer) error {
 	if v.cfg.Render == nil {
 		return record.Refuse(record.ErrNotAcceptable, "no-preview", "this vault draws no pictures")
@@ -315,6 +315,9 @@ func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID,
 	var f facts
 	if err := readPart(ctx, h.object, envelope.Facts, &f); err != nil {
 		return fmt.Errorf("open %s: %w", h.ID, err)
+	}
+	if r.doc.Held == "" && f.Release == nil {
+		return record.ErrNotFound // as in Review: a review is no way to what needs none
 	}
 	o.Frame = max(o.Frame, 1)
 	frame, err := h.Frame(ctx, o.Frame)

@@ -289,6 +289,9 @@ func TestAPreviewShowsWhatIsMasked(t *testing.T) {
 	}
 	err := h.Preview(t.Context(), reviewer, r.ID, vault.PreviewOptions{Frame: 2}, new(bytes.Buffer))
 	refusedAs(t, "a frame too far", err, record.ErrNotFound, "")
+	shown := put(t, h, imagingtest.CT(patient(), imagingtest.Options{Study: 4, Series: 2, Instance: 1}))
+	err = h.Preview(t.Context(), reviewer, shown.ID, vault.PreviewOptions{}, new(bytes.Buffer))
+	refusedAs(t, "a document that was never withheld", err, record.ErrNotFound, "")
 }
 
 func TestOnlyReviewersReview(t *testing.T) {
