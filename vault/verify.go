@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"medvault/storage"
@@ -12,14 +13,19 @@ import (
 	"medvault/vault/record"
 )
 
-// Levels of verification. Each includes what stands before it but for LevelChecksum,
-// which reads no byte.
+// Levels of verification. LevelRead and LevelDecrypt include LevelList.
 const (
 	LevelList     = "list"     // names and sizes, and what nobody put there
 	LevelChecksum = "checksum" // the SHA-256 that the store itself took
 	LevelRead     = "read"     // every byte
 	LevelDecrypt  = "decrypt"  // every part opened with its patient's keys: pass or fail
+	LevelLog      = "log"      // names and sizes against the region's own log, without the catalog; with a sample, its bytes
 )
+
+// Levels lists them.
+func Levels() []string {
+	return []string{LevelList, LevelChecksum, LevelRead, LevelDecrypt, LevelLog}
+}
 
 // VerifyOptions chooses what to prove.
 type VerifyOptions struct {
@@ -49,6 +55,8 @@ const (
 	FindingWrapMissing   = "wrap-missing"
 	FindingWrapDamaged   = "wrap-damaged"
 	FindingIndexDamaged  = "index-damaged" // the catalog's copy of an object's end
+	FindingLogMissing    = "log-missing"
+	FindingLogDamaged    = "log-damaged" // the region's copy of the log does not hold
 	FindingUnreachable   = "unreachable"
 )
 
@@ -154,10 +162,8 @@ func verifyAct(a record.Actor, level string, id record.ObjectID, schedule string
 
 // checkVerify refuses what cannot be asked, and names the regions.
 func (v *Vault) checkVerify(o VerifyOptions) (regions []string, err error) {
-	switch o.Level {
-	case LevelList, LevelChecksum, LevelRead, LevelDecrypt:
-	default:
-		return nil, record.Refuse(record.ErrInvalid, "unknown-level", "level is list, checksum, read or decrypt")
+	if !slices.Contains(Levels(), o.Level) {
+		return nil, record.Refuse(record.ErrInvalid, "unknown-level", "level is list, checksum, read, decrypt or log")
 	}
 	s, err := parseSample(o.Sample)
 	if err != nil {
@@ -258,14 +264,20 @@ func (r Report) found() (n int64) {
 	return n
 }
 
+// phase is one walk over a region, from behind a name on.
+type phase struct {
+	name  string
+	check func(ctx context.Context, r storage.Region, after string) error
+}
+
 // region checks what is left to check of one region. A region that breaks off is a
 // finding, not an error.
 func (c *verification) region(ctx context.Context, r storage.Region) error {
 	r.Data, r.Keys = persistent{limited{r.Data, c.limit}}, persistent{limited{r.Keys, c.limit}}
-	phases := []struct {
-		name  string
-		check func(ctx context.Context, r storage.Region, after string) error
-	}{{"objects", c.objects}, {"wraps", c.wraps}, {"names", c.keyNames}}
+	phases := []phase{{"objects", c.objects}, {"wraps", c.wraps}, {"names", c.keyNames}}
+	if c.state.Asked.Level == LevelLog {
+		phases = []phase{{"log", c.byLog}}
+	}
 	for i, phase := range phases {
 		if at := c.state.At; at.Phase != "" && at.Phase != phase.name {
 			continue // done before it was cut

@@ -333,3 +333,55 @@ func TestAReportIsInTheLog(t *testing.T) {
 		t.Error("no leaf names the report")
 	}
 }
+
+// TestTheRegionsOwnLogSaysWhatItMustHold: the catalog is not asked.
+func TestTheRegionsOwnLogSaysWhatItMustHold(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	if got, want := named(verify(t, h, vault.LevelLog).Findings), "log-missing cn-north "; !slices.Contains(got, want) {
+		t.Errorf("before any export: findings = %q; want %q", got, want)
+	}
+	var ids []record.ObjectID
+	for i := range 6 {
+		ids = append(ids, put(t, h, ct(patient(), i+1)).ID)
+		if i == 2 { // the rest is in leaves behind the manifest
+			if err := h.ExportLog(t.Context(), operator); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventually(t, "every region holds every document", func() bool {
+		states, err := h.State(t.Context())
+		return err == nil && states[0].Objects+states[1].Objects+states[2].Objects == 18
+	})
+	young := verify(t, h, vault.LevelLog)
+	if len(young.Findings) > 0 || len(young.Notes) != 9 {
+		t.Errorf("findings %v, notes %+v; want none, and three young objects in each region", named(young.Findings), young.Notes)
+	}
+	if err := h.ExportLog(t.Context(), operator); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := h.Verify(t.Context(), operator, vault.VerifyOptions{Level: vault.LevelLog, Sample: "1/1"}, nil)
+	if err != nil || len(whole.Findings) > 0 || len(whole.Notes) > 0 || whole.Checked != 18 || whole.Coverage[0].Proven != 6 {
+		t.Errorf("Verify = %+v, %v; want 18 checked, 6 of cn-north proven, nothing found", whole, err)
+	}
+	path := func(region string, id record.ObjectID) string {
+		return filepath.Join(h.Dir, "regions", region, filepath.FromSlash(id.Key("objects")))
+	}
+	past := time.Now().Add(-25 * time.Hour)
+	stray := record.NewObjectID()
+	plant(t, h, "cn-north", stray.Key("objects"))
+	if err := errors.Join(os.Remove(path("cn-north", ids[0])), os.Chtimes(path("cn-north", stray), past, past)); err != nil {
+		t.Fatal(err)
+	}
+	damage(t, path("cn-east", ids[4]), func(b []byte) []byte { return b[1:] })
+	damage(t, path("cn-south", ids[5]), func(b []byte) []byte { b[40] ^= 1; return b })
+	r, err := h.Verify(t.Context(), operator, vault.VerifyOptions{Level: vault.LevelLog, Sample: "1/1"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"missing cn-north " + string(ids[0]), "orphan cn-north " + string(stray), "wrong-size cn-east " + string(ids[4]), "damaged cn-south " + string(ids[5])}
+	slices.Sort(want)
+	if got := named(r.Findings); !slices.Equal(got, want) {
+		t.Errorf("findings = %q; want %q", got, want)
+	}
+}

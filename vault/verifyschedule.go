@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"medvault/vault/catalog"
@@ -24,10 +25,8 @@ func (e VerifyEvery) name() string { return e.Level + " " + e.Region + " " + e.S
 
 // Check refuses what cannot be verified on schedule.
 func (e VerifyEvery) Check() error {
-	switch e.Level {
-	case LevelList, LevelChecksum, LevelRead, LevelDecrypt:
-	default:
-		return errors.New("level is list, checksum, read or decrypt")
+	if !slices.Contains(Levels(), e.Level) {
+		return errors.New("level is list, checksum, read, decrypt or log")
 	}
 	s, err := parseSample(e.Sample)
 	switch {

@@ -307,7 +307,7 @@ func reportOf(ctx context.Context, tx *catalog.Tx, row catalog.Verification, s *
 		Findings: []Finding{}, Counts: maps.Clone(s.Counts), Notes: slices.Clone(s.Notes), Quarantined: s.Quarantined, Signed: string(row.Report)}
 	for _, name := range s.Regions {
 		of := s.ByRegion[name]
-		if of == nil || s.Asked.Level == LevelList {
+		if of == nil || s.Asked.Level == LevelList || s.Asked.Level == LevelLog && s.Asked.Sample == "" {
 			continue
 		}
 		r.Coverage = append(r.Coverage, Coverage{name, of.Met, of.Proven, Detection(of.Met, of.Proven, 0.001)})

@@ -56,7 +56,7 @@ for good, and deletes it when another person says the same.`,
 	f.BoolVar(&o.DryRun, "dry-run", false, "tell what would be done, and do nothing")
 	f.StringVar(&o.Region, "region", "", "only this region (default: all)")
 	f.StringVar(&object, "object", "", "only the object of this id (default: all)")
-	f.StringVar(&o.Level, "level", vault.LevelRead, "of the verification: list, checksum, read or decrypt")
+	f.StringVar(&o.Level, "level", vault.LevelRead, "of the verification: list, checksum, read, decrypt or log")
 	f.StringVar(&quarantine, "quarantine", "", "list, or delete:ID")
 	at.addFlags(cmd, record.RoleOperator)
 	return cmd

@@ -31,7 +31,7 @@ func newVerifyCommand(a *app) *cobra.Command {
 	var at connection
 	var o verifying
 	cmd := &cobra.Command{
-		Use:   "verify [--level list|checksum|read|decrypt] [--region REGION] [--sample N|n/t]",
+		Use:   "verify [--level list|checksum|read|decrypt|log] [--region REGION] [--sample N|n/t]",
 		Short: "prove that every region holds what it must hold",
 		Long: `verify compares the regions with what the vault acknowledged, and names what is missing,
 damaged, foreign, or where it may not lie. Exit code 3: there are findings.
@@ -39,7 +39,9 @@ damaged, foreign, or where it may not lie. Exit code 3: there are findings.
 Level list compares names and sizes. Level checksum also asks each store for the SHA-256
 it took itself; where a store has none the report says so. Level read reads every byte.
 None of these touches a key. Level decrypt has the gateway open every part of every
-object with its patient's keys, and says pass or fail.
+object with its patient's keys, and says pass or fail. Level log compares each region
+with what its own copy of the log says, and asks the catalog nothing; with --sample it
+reads those, --sample 1/1 all.
 
 --sample n/t looks at group n of t: t runs cover everything. --sample N looks at so many
 objects of every region at random, and the report says what that is worth. A verification
@@ -61,7 +63,7 @@ keeps it, --check-report proves it anywhere.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Level, "level", vault.LevelList, "list: names and sizes; checksum: the stores' own sums; read: every byte; decrypt: every part opens")
+	f.StringVar(&o.Level, "level", vault.LevelList, "list: names and sizes; checksum: the stores' own sums; read: every byte; decrypt: every part opens; log: against the region's own log")
 	f.StringVar(&o.Region, "region", "", "only this region (default: all)")
 	f.StringVar(&o.Sample, "sample", "", "n/t: group n of t; N: so many objects of every region at random (default: all)")
 	f.StringVar(&o.limit, "limit", "", "read no more than so much a second, as 50MiB (default: no limit)")
@@ -76,8 +78,8 @@ keeps it, --check-report proves it anywhere.`,
 
 // settle reads the flags that are not plain values.
 func (o *verifying) settle() (err error) {
-	if !slices.Contains([]string{vault.LevelList, vault.LevelChecksum, vault.LevelRead, vault.LevelDecrypt}, o.Level) {
-		return usagef("--level %s: want list, checksum, read or decrypt", o.Level)
+	if !slices.Contains(vault.Levels(), o.Level) {
+		return usagef("--level %s: want %s", o.Level, strings.Join(vault.Levels(), ", "))
 	}
 	if o.Limit, err = parseBytes(o.limit); err != nil {
 		return usagef("--limit %s: %w", o.limit, err)
