@@ -69,6 +69,7 @@ func (c *Cleaner) pass(text string, days int) string {
 	tokens := c.tokens(text, days)
 	names(tokens)
 	ages(tokens)
+	identifiers(tokens)
 	beside(tokens)
 	return render(tokens)
 }

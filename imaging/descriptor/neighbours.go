@@ -82,6 +82,10 @@ func ages(tokens []token) {
 			continue
 		}
 		unit := strings.ToLower(t.text[len(digits):])
+		if unit == "" && aged(tokens, i) {
+			t.dropped = true
+			continue
+		}
 		if k := following(tokens, i); unit == "" && k >= 0 {
 			unit = tokens[k].folded
 		}
@@ -90,6 +94,91 @@ func ages(tokens []token) {
 			t.dropped = true
 		}
 	}
+}
+
+// aged reports a word before the number that says it is an age: "aged 95".
+func aged(tokens []token, i int) bool {
+	k := preceding(tokens, i)
+	if k < 0 {
+		return false
+	}
+	switch tokens[k].folded {
+	case "age", "aged", "alter", "edad", "年龄":
+		return true
+	}
+	return false
+}
+
+// preceding is the word before on the same line, at most a few separators away; -1
+// where there is none.
+func preceding(tokens []token, i int) int {
+	for _, k := range []int{i - 1, i - 2} {
+		if k >= 0 && tokens[k].kind != separator && following(tokens, k) == i {
+			return k
+		}
+	}
+	return -1
+}
+
+// identifiers drops numbers that stand for somebody by how they are written: parted
+// into groups, "123-45-6789", "943 476 5919", or behind a word that says so, "MRN 5512".
+func identifiers(tokens []token) {
+	for i := 0; i < len(tokens); i++ {
+		if !whole(tokens[i]) {
+			continue
+		}
+		end := group(tokens, i)
+		if k := preceding(tokens, i); grouped(tokens[i:end]) || k >= 0 && labelOfNumber(tokens[k].folded) {
+			for k := i; k < end; k++ {
+				tokens[k] = token{kind: taken, dropped: true} // and what parts the groups
+			}
+		}
+		i = end - 1
+	}
+}
+
+// group is the end of the digits at i with those behind them that one and the same
+// sign parts.
+func group(tokens []token, i int) (end int) {
+	end = i + 1
+	for end+1 < len(tokens) && (tokens[end].text == "-" || tokens[end].text == " " || tokens[end].text == "/") &&
+		tokens[end].text == tokens[i+1].text && whole(tokens[end+1]) {
+		end += 2
+	}
+	return end
+}
+
+// grouped reports groups of digits that no list of values has: those go by steps, or
+// have few digits.
+func grouped(tokens []token) bool {
+	const fewest, long = 7, 3
+	groups, digits, longest, steps := 0, 0, 0, true
+	for _, t := range tokens {
+		if t.kind == separator {
+			continue
+		}
+		n, err := strconv.Atoi(t.text)
+		if err != nil {
+			return false
+		}
+		groups, digits, longest = groups+1, digits+len(t.text), max(longest, len(t.text))
+		steps = steps && (n%5 == 0 || n%8 == 0)
+	}
+	return groups >= 3 && digits >= fewest && longest >= long && !steps
+}
+
+// whole reports a word of digits alone.
+func whole(t token) bool {
+	return t.kind == word && t.number && strings.Trim(t.text, "0123456789") == ""
+}
+
+// labelOfNumber reports a folded word that stands before somebody's number.
+func labelOfNumber(w string) bool {
+	switch w {
+	case "mrn", "ssn", "pid", "patid", "acc", "accession", "insurance", "passport", "fallnummer", "patnr":
+		return true
+	}
+	return false
 }
 
 // beside drops words that are names too, single letters and single characters where
