@@ -36,7 +36,7 @@ func (w *rewriter) people() subject.Known {
 			text = charset.Name(raw)
 		}
 		for value := range strings.SplitSeq(text, `\`) {
-			if value = trimmed(value); value != "" {
+			if value = trimmed(value); value != "" && !(list == &k.IDs && ofAct(e.Tag) && len(value) < actNumber) {
 				*list = append(*list, value)
 			}
 		}
@@ -47,12 +47,23 @@ func (w *rewriter) people() subject.Known {
 	return k
 }
 
+// actNumber is how long the number of a study, a step or an order is at least to be
+// looked for: short ones count, and turn up everywhere.
+const actNumber = 6
+
+// ofAct reports the numbers of what is done with the patient.
+func ofAct(t Tag) bool {
+	return t == 0x0020_0010 || t.Group() == 0x0040 || t.Group() == 0x0012
+}
+
 // listFor is where the values of an attribute belong; nil when they name nobody.
 func listFor(k *subject.Known, t Tag) *[]string {
 	switch t {
 	case 0x0010_0010, 0x0010_1001, 0x0010_1005: // patient, other names, birth name
 		return &k.Names
 	case 0x0010_0020, 0x0010_1000, 0x0008_0050, 0x0010_1090, 0x0038_0010, 0x0038_0060, 0x0010_0050, 0x0010_1050: // patient, others, accession, record, admission, episode, insurance
+		return &k.IDs
+	case 0x0012_0040, 0x0012_0042, 0x0020_0010, 0x0040_0009, 0x0040_0253, 0x0040_1001, 0x0040_2016, 0x0040_2017: // trial subject, study, steps and orders
 		return &k.IDs
 	case 0x0010_0030:
 		return &k.Dates

@@ -10,6 +10,7 @@ import (
 
 	"medvault/imaging"
 	"medvault/imaging/dicom"
+	"medvault/imaging/dicom/profile"
 	"medvault/imaging/imagingtest"
 	"medvault/imaging/ocr"
 	"medvault/imaging/pixel"
@@ -92,4 +93,23 @@ func TestWordsInThePictureAreSuggested(t *testing.T) {
 			t.Errorf("held %q for %v (%v); want it shown unread", out.Held, out.Report.Reasons, err)
 		}
 	})
+}
+
+// TestNumbersOfActsAreKnown: the number of a study or an order that stands in a text
+// too is found there, unless it is so short that it may mean anything.
+func TestNumbersOfActsAreKnown(t *testing.T) {
+	scrubber := dicom.With(dicom.Config{Profile: "x", Options: profile.Default | profile.CleanDescriptors})
+	for number, stays := range map[string]bool{"STUDY4711": false, "T2": true} {
+		for _, tag := range []uint32{0x0020_0010, 0x0012_0040, 0x0040_2016} {
+			content, err := contentOf(scrubber, imagingtest.CT(imagingtest.NewPatient(5), imagingtest.Options{Rows: 8, Columns: 8, Extra: []imagingtest.Element{
+				{Tag: tag, VR: "SH", Value: number}, {Tag: 0x0020_4000, VR: "LT", Value: "chest " + number},
+			}}), recipient("vault", -400))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := bytes.Contains(content, []byte(number)); got != stays {
+				t.Errorf("%08X %s: in the content %v; want %v", tag, number, got, stays)
+			}
+		}
+	}
 }
