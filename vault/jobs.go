@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -43,7 +44,9 @@ func removeJob(id record.ObjectID, region string, at time.Time) catalog.Job {
 }
 
 func objectJob(kind string, id record.ObjectID, region string, at time.Time) catalog.Job {
-	return newJob(kind, string(id)+"@"+region, objectPayload{id, region}, at)
+	job := newJob(kind, string(id)+"@"+region, objectPayload{id, region}, at)
+	job.Region = region
+	return job
 }
 
 func newJob(kind, key string, payload any, at time.Time) catalog.Job {
@@ -54,24 +57,29 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 	return catalog.Job{Kind: kind, Key: key, Payload: data, NotBefore: at}
 }
 
-// work does jobs until ctx ends: copies first. Any number of gateways share the job table.
+// work does the jobs that are about no region until ctx ends. Any number of gateways
+// share the job table.
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobCopy, jobRemove, jobList, jobRederive}, 1, jobLease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobList, jobRederive}, 1, jobLease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
 		if len(jobs) == 0 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(v.cfg.Poll):
-			}
+			wait(ctx, v.cfg.Poll)
 			continue
 		}
 		for _, job := range jobs {
 			v.run(ctx, job, owner)
 		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -81,31 +89,37 @@ func (v *Vault) tidy(ctx context.Context) {
 		if err := v.recover(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("take away unfinished objects", "err", err)
 		}
-		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.SweepReadWindows(ctx, v.cfg.Now()) })
+		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			return errors.Join(tx.SweepReadWindows(ctx, v.cfg.Now()), tx.SweepFailures(ctx))
+		})
 		if err != nil && ctx.Err() == nil {
-			v.cfg.Log.Error("sweep read windows", "err", err)
+			v.cfg.Log.Error("sweep read windows and failures", "err", err)
 		}
-		select {
-		case <-ctx.Done():
+		if wait(ctx, sweep); ctx.Err() != nil {
 			return
-		case <-time.After(sweep):
 		}
 	}
 }
 
-// run does one job; what fails is tried again later, at growing distances.
-func (v *Vault) run(ctx context.Context, job catalog.Job, owner string) {
+// run does one job and tells why it could not be done, "" when it was; then it is tried
+// again later, at growing distances.
+func (v *Vault) run(ctx context.Context, job catalog.Job, owner string) (code string) {
 	stop := v.keepLease(ctx, job, owner)
 	err := v.do(ctx, job, owner)
 	stop()
 	if err == nil {
-		return
+		return ""
 	}
-	v.cfg.Log.Warn("job not done yet", "job", job.Kind, "key", job.Key, "attempt", job.Attempt, "err", err)
+	code = failureCode(err)
 	at := v.cfg.Now().Add(backoff(job.Attempt))
-	if err := v.cfg.Catalog.Retry(context.WithoutCancel(ctx), job, owner, at, "not done"); err != nil {
+	if ctx.Err() != nil { // this gateway stops: nobody failed, and another may go on
+		code, at = "", v.cfg.Now()
+	}
+	v.cfg.Log.Warn("job not done yet", "job", job.Kind, "key", job.Key, "attempt", job.Attempt, "code", code, "err", err)
+	if err := v.cfg.Catalog.Retry(context.WithoutCancel(ctx), job, owner, at, code); err != nil {
 		v.cfg.Log.Error("put a job back", "err", err)
 	}
+	return code
 }
 
 func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
@@ -145,8 +159,11 @@ func (v *Vault) keepLease(ctx context.Context, job catalog.Job, owner string) (s
 	return func() { cancel(); <-done }
 }
 
+// backoff doubles from a second to five minutes, and is drawn so that what failed
+// together does not come back together.
 func backoff(attempt int) time.Duration {
-	return min(time.Second<<min(attempt, 9), 5*time.Minute)
+	d := min(time.Second<<min(attempt, 9), 5*time.Minute)
+	return d/2 + rand.N(d/2)
 }
 
 // copyObject copies a sealed object, with its patient's wraps, to a region that was
@@ -181,16 +198,16 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 		return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error { return v.takeAway(ctx, tx, o.ID, c.Region) })
 	}
 	if !slices.Contains(v.permitted(p), c.Region) {
-		return fmt.Errorf("region %s may not hold this patient's documents", c.Region)
+		return fmt.Errorf("%w: region %s may not hold this patient's documents", errNotPermitted, c.Region)
 	}
 	k, err := v.openKeys(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := v.placeWraps(ctx, k, c.Region); err != nil {
+	if err := v.placeWrapsInTime(ctx, k, c.Region); err != nil {
 		return err
 	}
-	if err := v.cfg.Regions.Copy(ctx, o.ID.Key(o.Class), replica.Sum{Size: o.Size, SHA256: o.SHA256}, from, c.Region); err != nil {
+	if err := v.copiers[c.Region].Copy(ctx, o.ID.Key(o.Class), replica.Sum{Size: o.Size, SHA256: o.SHA256}, from, c.Region); err != nil {
 		return err
 	}
 	return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {

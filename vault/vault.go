@@ -45,7 +45,8 @@ type Config struct {
 	Render    Render                           // draws frames for those who review; without it there are no previews
 	Consent   consent.Consents                 // who has consented to what; default nobody to anything
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
-	Workers   int                              // copies made at once; default 4
+	Links     map[string]Link                  // by region: how much of it background copies may take
+	Workers   int                              // jobs about no region that are done at once; default 4
 	Poll      time.Duration                    // how often an idle worker looks for work; default 1 s
 	LogExport time.Duration                    // how often the log goes to the regions; default 1 min, negative: only when asked to
 	Linger    time.Duration                    // how long a superseded object stays for those who are reading it; default 30 s
@@ -70,6 +71,8 @@ type Vault struct {
 	windows *windows
 	spools  *spools
 	held    *placedWraps
+	copiers map[string]*replica.Set // by region: what brings copies there
+	counts  regionCounts
 	cared   sync.Map // dev only: record.PatientToken → true, of patients somebody treats or has treated
 }
 
@@ -127,6 +130,9 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
 	var err error
+	if v.copiers, err = copiers(cfg); err != nil {
+		return nil, err
+	}
 	if v.intents, err = newIntents(cfg.Spool); err != nil {
 		return nil, err
 	}
@@ -169,6 +175,9 @@ func (v *Vault) Run(ctx context.Context) (err error) {
 	defer stop()
 	for range v.cfg.Workers {
 		wg.Go(func() { v.work(ctx) })
+	}
+	for _, r := range v.cfg.Regions.Regions() {
+		wg.Go(func() { newLane(v, r).run(ctx) })
 	}
 	wg.Go(func() { v.tidy(ctx) })
 	for _, e := range v.cfg.Verify {

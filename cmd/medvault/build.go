@@ -112,7 +112,14 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return parts, fmt.Errorf("verify: %w", err)
 	}
+	links := make(map[string]vault.Link)
+	for _, r := range cfg.Regions {
+		if links[r.Name], err = r.link(); err != nil {
+			return parts, fmt.Errorf("region %s: bandwidth: %w", r.Name, err)
+		}
+	}
 	return vault.Config{
+		Links:   links,
 		Drill:   cfg.Drill.schedule(),
 		Verify:  verifications,
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,

@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"medvault/vault"
 	"medvault/vault/record"
 )
 
@@ -100,6 +101,14 @@ type RegionConfig struct {
 	Path              string `yaml:"path"`   // dir: the directory
 	Keys              string `yaml:"keys"`   // name of its key service
 	InsecurePlaintext bool   `yaml:"insecurePlaintext"`
+	Concurrency       int    `yaml:"concurrency"` // background copies and removals at once; default 4
+	Bandwidth         string `yaml:"bandwidth"`   // bytes a second of background copies to it, as 50MiB; default no limit
+}
+
+// link says how much of the region background copies may take.
+func (r RegionConfig) link() (vault.Link, error) {
+	bandwidth, err := parseBytes(r.Bandwidth)
+	return vault.Link{Concurrency: r.Concurrency, Bandwidth: bandwidth}, err
 }
 
 // WriteConfig says when a document counts as stored.
@@ -134,7 +143,7 @@ type DPOConfig struct {
 
 // WorkersConfig sizes the background work of one gateway.
 type WorkersConfig struct {
-	Count int           `yaml:"count"` // jobs at once; default 4
+	Count int           `yaml:"count"` // jobs at once, beside the copies of each region; default 4
 	Poll  time.Duration `yaml:"poll"`  // how often an idle worker looks; default 1s
 	Log   time.Duration `yaml:"log"`   // how often the audit log goes to the regions; default 1m
 }
@@ -260,6 +269,7 @@ func (c *Config) fillDefaults() {
 		}
 	}
 	for i := range c.Regions {
+		c.Regions[i].Concurrency = cmp.Or(c.Regions[i].Concurrency, 4)
 		if r := &c.Regions[i]; r.Driver == "minio" {
 			r.Region = cmp.Or(r.Region, "us-east-1")
 		}

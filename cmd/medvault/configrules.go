@@ -207,6 +207,12 @@ func (c *Config) checkRegions(found *checks, services map[string]bool) {
 		if found.oneOf(at+".driver", r.Driver, "minio", "aws", "dir") {
 			r.check(found, at)
 		}
+		if r.Concurrency < 1 || r.Concurrency > 64 {
+			found.add(at+".concurrency", "found %d, want 1 to 64", r.Concurrency)
+		}
+		if link, err := r.link(); err != nil || link.Bandwidth != 0 && link.Bandwidth < 1<<20 {
+			found.add(at+".bandwidth", "found %q, want bytes a second from 1MiB on, as 50MiB", r.Bandwidth)
+		}
 		for key, place := range r.places() {
 			if other, ok := places[place]; ok && !strings.HasPrefix(other, at+".") {
 				found.add(at+"."+key, "names the same place as %s: every region needs its own", other)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +20,7 @@ func newRegionsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "regions",
 		Short: "tell the state of every region",
-		Long:  "regions lists what the vault knows of each region. Exit code 3: one cannot be reached\nor its key service does not answer.",
+		Long:  "regions lists what the vault knows of each region. Exit code 3: one cannot be reached\nor its key service does not answer, or is behind by more than 15 minutes.",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.regions(cmd.Context(), &at) },
 	}
@@ -40,10 +43,10 @@ func (a *app) regions(ctx context.Context, at *connection) error {
 		return err
 	}
 	err = a.print(listedRegions{append([]vault.RegionStatus{}, regions...)}, func(w io.Writer) {
-		rows := [][]string{{"REGION", "IN", "STORAGE", "KEYS", "OBJECTS", "BYTES", "PENDING", "PROBLEM"}}
+		rows := [][]string{{"REGION", "IN", "STORAGE", "KEYS", "OBJECTS", "BYTES", "PENDING", "RPO", "LAG P95", "FAILED", "VERIFIED", "PROBLEM"}}
 		for _, r := range regions {
 			rows = append(rows, []string{r.Name, r.Jurisdiction, upOrDown(r.Reachable), upOrDown(r.KeyService),
-				strconv.FormatInt(r.Objects, 10), strconv.FormatInt(r.Bytes, 10), strconv.FormatInt(r.Pending, 10), r.Problem})
+				strconv.FormatInt(r.Objects, 10), strconv.FormatInt(r.Bytes, 10), strconv.FormatInt(r.Pending, 10), seconds(r.RPO), lag95(r.Lag), failures(r), lastVerified(r), r.Problem})
 		}
 		table(w, rows)
 	})
@@ -67,4 +70,36 @@ func upOrDown(up bool) string {
 		return "up"
 	}
 	return "DOWN"
+}
+
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d > time.Second {
+		return d.Round(time.Second).String()
+	}
+	return d.Round(time.Millisecond).String()
+}
+
+func lag95(l vault.Lag) string {
+	if l.Count == 0 {
+		return "-"
+	}
+	return seconds(l.P95)
+}
+
+// failures of the last hour, with the last one's code.
+func failures(r vault.RegionStatus) string {
+	if r.Failures == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%s)", r.Failures, r.LastFailed)
+}
+
+// lastVerified tells the day of the last verification of each level.
+func lastVerified(r vault.RegionStatus) string {
+	var levels []string
+	for _, at := range r.Verified {
+		levels = append(levels, at.Level+" "+at.At.Format(time.DateOnly))
+	}
+	return cmp.Or(strings.Join(levels, ", "), "never")
 }

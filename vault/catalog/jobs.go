@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +19,7 @@ type Job struct {
 	ID        string // given by Enqueue when empty
 	Kind      string
 	Key       string // one job of a kind and key waits at a time
+	Region    string // the region that it waits for; "" is none
 	Payload   []byte
 	Attempt   int       // how often it was leased
 	NotBefore time.Time // due from then on; zero: at once. While leased: the end of the lease
@@ -34,13 +36,19 @@ func (t *Tx) Enqueue(ctx context.Context, j Job) error {
 		payload = []byte{} // NULL is not stored
 	}
 	_, err := t.q.Enqueue(ctx, query.EnqueueParams{ID: j.ID, Kind: j.Kind, Key: j.Key, Payload: payload,
-		Attempt: int64(j.Attempt), NotBefore: millis(j.NotBefore)})
+		Attempt: int64(j.Attempt), NotBefore: millis(j.NotBefore), Region: j.Region})
 	return attempt(err, "enqueue %s", j.Kind)
 }
 
 // Lease takes up to n due jobs of the kinds, which come in order of preference, for
-// a while; until then nobody else gets them. owner names the taker.
+// a while; until then nobody else gets them. owner names the taker. Jobs that wait for
+// a region are not among them.
 func (c *Catalog) Lease(ctx context.Context, kinds []string, n int, lease time.Duration, owner string) ([]Job, error) {
+	return c.LeaseIn(ctx, "", kinds, n, lease, owner)
+}
+
+// LeaseIn is Lease among the jobs that wait for a region.
+func (c *Catalog) LeaseIn(ctx context.Context, region string, kinds []string, n int, lease time.Duration, owner string) ([]Job, error) {
 	var leased []Job
 	err := c.Update(ctx, func(t *Tx) error {
 		leased = nil
@@ -49,14 +57,14 @@ func (c *Catalog) Lease(ctx context.Context, kinds []string, n int, lease time.D
 			if len(leased) >= n {
 				return nil
 			}
-			rows, err := t.q.LeaseJobs(ctx, query.LeaseJobsParams{Kind: kind, Now: millis(now), Until: millis(now.Add(lease)),
+			rows, err := t.q.LeaseJobs(ctx, query.LeaseJobsParams{Region: region, Kind: kind, Now: millis(now), Until: millis(now.Add(lease)),
 				MaxRows: limit32(n - len(leased)), Owner: owner})
 			if err != nil {
 				return err
 			}
 			slices.SortFunc(rows, func(a, b query.Job) int { return cmp.Compare(a.ID, b.ID) })
 			for _, r := range rows {
-				leased = append(leased, Job{ID: r.ID, Kind: r.Kind, Key: r.Key, Payload: r.Payload, Attempt: int(r.Attempt), NotBefore: fromMillis(r.NotBefore)})
+				leased = append(leased, Job{ID: r.ID, Kind: r.Kind, Key: r.Key, Region: r.Region, Payload: r.Payload, Attempt: int(r.Attempt), NotBefore: fromMillis(r.NotBefore)})
 			}
 		}
 		return nil
@@ -85,15 +93,21 @@ func (c *Catalog) Finish(ctx context.Context, j Job, owner string, fn func(*Tx) 
 	})
 }
 
-// Retry gives a leased job back, due again at the given time. reason is kept with
-// it and must hold no patient data. ErrChanged when the lease is over.
+// Retry gives a leased job back, due again at the given time. reason is a code that is
+// kept with it, and with its region counts as a failed attempt. ErrChanged when the lease
+// is over.
 func (c *Catalog) Retry(ctx context.Context, j Job, owner string, at time.Time, reason string) error {
 	err := c.Update(ctx, func(t *Tx) error {
 		if err := t.holdJob(ctx, j, owner); err != nil {
 			return err
 		}
-		_, err := t.q.RetryJob(ctx, query.RetryJobParams{ID: j.ID, At: millis(at), Reason: reason})
-		return err
+		if _, err := t.q.RetryJob(ctx, query.RetryJobParams{ID: j.ID, At: millis(at), Reason: reason}); err != nil {
+			return err
+		}
+		if j.Region == "" || reason == "" {
+			return nil
+		}
+		return t.Failed(ctx, j.Region, reason)
 	})
 	return attempt(err, "retry job %s", j.ID)
 }
@@ -132,4 +146,51 @@ func (t *Tx) holdJob(ctx context.Context, j Job, owner string) error {
 func (c *Catalog) Pending(ctx context.Context, kind string) (int64, error) {
 	n, err := c.reads.PendingJobs(ctx, kind)
 	return n, attempt(err, "pending jobs")
+}
+
+// HurryRegion makes the jobs that failed in a region for one of these reasons, and wait
+// to be tried again, due now.
+func (t *Tx) HurryRegion(ctx context.Context, region string, reasons []string) error {
+	now := millis(t.c.now())
+	var b builder
+	b.add("UPDATE jobs SET not_before = ? WHERE region = ? AND not_before > ? AND owner = '' AND reason IN ", now, region, now)
+	list(&b, reasons)
+	_, err := t.exec(ctx, &b)
+	return attempt(err, "hurry the jobs of %s", region)
+}
+
+// Failed counts an attempt that failed in a region, with its code.
+func (t *Tx) Failed(ctx context.Context, region, code string) error {
+	var b builder
+	b.add(`INSERT INTO region_failures (region, minute, failed, code) VALUES (?, ?, 1, ?)
+ON CONFLICT (region, minute) DO UPDATE SET failed = region_failures.failed + 1, code = excluded.code`, region, minute(t.c.now()), code)
+	_, err := t.exec(ctx, &b)
+	return attempt(err, "count a failure in %s", region)
+}
+
+func minute(t time.Time) int64 { return t.Unix() / 60 }
+
+// Failures tells how many attempts failed in a region in the last hour, and the code of
+// the last that did, however long ago that was up to a day; "" when none.
+func (t *Tx) Failures(ctx context.Context, region string) (lastHour int64, code string, err error) {
+	now := t.c.now()
+	err = t.tx.QueryRowContext(ctx, "SELECT CAST(COALESCE(SUM(failed), 0) AS BIGINT) FROM region_failures WHERE region = $1 AND minute > $2",
+		region, minute(now.Add(-time.Hour))).Scan(&lastHour)
+	if err != nil {
+		return 0, "", attempt(err, "failures of %s", region)
+	}
+	err = t.tx.QueryRowContext(ctx, "SELECT code FROM region_failures WHERE region = $1 AND minute > $2 ORDER BY minute DESC LIMIT 1",
+		region, minute(now.Add(-24*time.Hour))).Scan(&code)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return lastHour, code, attempt(err, "failures of %s", region)
+}
+
+// SweepFailures forgets the attempts that failed more than a day ago.
+func (t *Tx) SweepFailures(ctx context.Context) error {
+	var b builder
+	b.add("DELETE FROM region_failures WHERE minute <= ?", minute(t.c.now().Add(-24*time.Hour)))
+	_, err := t.exec(ctx, &b)
+	return attempt(err, "sweep failures")
 }

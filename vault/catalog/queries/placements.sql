@@ -1,11 +1,12 @@
 -- name: PromiseRegion :execrows
-INSERT INTO placements (key, region, object, size, placed_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST(sqlc.arg(region) AS TEXT), o.id, o.size, 0 FROM objects o
+INSERT INTO placements (key, region, object, size, placed_at, promised_at)
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST(sqlc.arg(region) AS TEXT), o.id, o.size, 0, CAST(sqlc.arg(at) AS BIGINT) FROM objects o
 WHERE o.id = sqlc.arg(id)
 ON CONFLICT (key, region) DO NOTHING;
 
 -- name: MarkPlaced :execrows
-UPDATE placements SET placed_at = sqlc.arg(at)
+-- What was repaired keeps the time when it first lay there.
+UPDATE placements SET placed_at = CASE WHEN placed_at = 0 THEN CAST(sqlc.arg(at) AS BIGINT) ELSE placed_at END
 WHERE key IN (sqlc.arg(object_key), sqlc.arg(record_key)) AND region = sqlc.arg(region);
 
 -- name: ListPlacements :many

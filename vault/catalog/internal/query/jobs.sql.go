@@ -22,8 +22,8 @@ func (q *Queries) DeleteJob(ctx context.Context, id string) (int64, error) {
 }
 
 const enqueue = `-- name: Enqueue :execrows
-INSERT INTO jobs (id, kind, key, payload, attempt, not_before, owner, reason)
-VALUES ($1, $2, $3, $4, $5, $6, '', '')
+INSERT INTO jobs (id, kind, key, payload, attempt, not_before, owner, reason, region)
+VALUES ($1, $2, $3, $4, $5, $6, '', '', $7)
 ON CONFLICT (kind, key) DO NOTHING
 `
 
@@ -34,6 +34,7 @@ type EnqueueParams struct {
 	Payload   []byte
 	Attempt   int64
 	NotBefore int64
+	Region    string
 }
 
 func (q *Queries) Enqueue(ctx context.Context, arg EnqueueParams) (int64, error) {
@@ -44,6 +45,7 @@ func (q *Queries) Enqueue(ctx context.Context, arg EnqueueParams) (int64, error)
 		arg.Payload,
 		arg.Attempt,
 		arg.NotBefore,
+		arg.Region,
 	)
 	if err != nil {
 		return 0, err
@@ -53,17 +55,18 @@ func (q *Queries) Enqueue(ctx context.Context, arg EnqueueParams) (int64, error)
 
 const leaseJobs = `-- name: LeaseJobs :many
 WITH due AS MATERIALIZED (
-    SELECT j.id FROM jobs j WHERE j.kind = $3 AND j.not_before <= $4
-    ORDER BY j.not_before LIMIT $5 FOR UPDATE SKIP LOCKED
+    SELECT j.id FROM jobs j WHERE j.region = $3 AND j.kind = $4 AND j.not_before <= $5
+    ORDER BY j.not_before LIMIT $6 FOR UPDATE SKIP LOCKED
 )
 UPDATE jobs SET owner = $1, attempt = attempt + 1, not_before = $2
 WHERE jobs.id IN (SELECT due.id FROM due)
-RETURNING id, kind, key, payload, attempt, not_before, owner, reason
+RETURNING id, kind, key, payload, attempt, not_before, owner, reason, region
 `
 
 type LeaseJobsParams struct {
 	Owner   string
 	Until   int64
+	Region  string
 	Kind    string
 	Now     int64
 	MaxRows int32
@@ -74,6 +77,7 @@ func (q *Queries) LeaseJobs(ctx context.Context, arg LeaseJobsParams) ([]Job, er
 	rows, err := q.query(ctx, q.leaseJobsStmt, leaseJobs,
 		arg.Owner,
 		arg.Until,
+		arg.Region,
 		arg.Kind,
 		arg.Now,
 		arg.MaxRows,
@@ -94,6 +98,7 @@ func (q *Queries) LeaseJobs(ctx context.Context, arg LeaseJobsParams) ([]Job, er
 			&i.NotBefore,
 			&i.Owner,
 			&i.Reason,
+			&i.Region,
 		); err != nil {
 			return nil, err
 		}
@@ -109,7 +114,7 @@ func (q *Queries) LeaseJobs(ctx context.Context, arg LeaseJobsParams) ([]Job, er
 }
 
 const lockJob = `-- name: LockJob :one
-SELECT id, kind, key, payload, attempt, not_before, owner, reason FROM jobs WHERE id = $1 FOR UPDATE
+SELECT id, kind, key, payload, attempt, not_before, owner, reason, region FROM jobs WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockJob(ctx context.Context, id string) (Job, error) {
@@ -124,6 +129,7 @@ func (q *Queries) LockJob(ctx context.Context, id string) (Job, error) {
 		&i.NotBefore,
 		&i.Owner,
 		&i.Reason,
+		&i.Region,
 	)
 	return i, err
 }

@@ -54,6 +54,7 @@ type Job struct {
 	NotBefore int64
 	Owner     string
 	Reason    string
+	Region    string
 }
 
 type Object struct {

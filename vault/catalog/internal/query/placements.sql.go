@@ -99,7 +99,7 @@ func (q *Queries) Manifest(ctx context.Context, arg ManifestParams) ([]ManifestR
 }
 
 const markPlaced = `-- name: MarkPlaced :execrows
-UPDATE placements SET placed_at = $1
+UPDATE placements SET placed_at = CASE WHEN placed_at = 0 THEN CAST($1 AS BIGINT) ELSE placed_at END
 WHERE key IN ($2, $3) AND region = $4
 `
 
@@ -110,6 +110,7 @@ type MarkPlacedParams struct {
 	Region    string
 }
 
+// What was repaired keeps the time when it first lay there.
 func (q *Queries) MarkPlaced(ctx context.Context, arg MarkPlacedParams) (int64, error) {
 	result, err := q.exec(ctx, q.markPlacedStmt, markPlaced,
 		arg.At,
@@ -124,19 +125,20 @@ func (q *Queries) MarkPlaced(ctx context.Context, arg MarkPlacedParams) (int64, 
 }
 
 const promiseRegion = `-- name: PromiseRegion :execrows
-INSERT INTO placements (key, region, object, size, placed_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST($1 AS TEXT), o.id, o.size, 0 FROM objects o
-WHERE o.id = $2
+INSERT INTO placements (key, region, object, size, placed_at, promised_at)
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST($1 AS TEXT), o.id, o.size, 0, CAST($2 AS BIGINT) FROM objects o
+WHERE o.id = $3
 ON CONFLICT (key, region) DO NOTHING
 `
 
 type PromiseRegionParams struct {
 	Region string
+	At     int64
 	ID     string
 }
 
 func (q *Queries) PromiseRegion(ctx context.Context, arg PromiseRegionParams) (int64, error) {
-	result, err := q.exec(ctx, q.promiseRegionStmt, promiseRegion, arg.Region, arg.ID)
+	result, err := q.exec(ctx, q.promiseRegionStmt, promiseRegion, arg.Region, arg.At, arg.ID)
 	if err != nil {
 		return 0, err
 	}
