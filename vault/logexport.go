@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,6 +124,7 @@ func (v *Vault) ExportLog(ctx context.Context, a record.Actor) error {
 		left[r.Name] = true
 	}
 	var mu sync.Mutex
+	var without []string
 	var errs []error
 	for owner := string(record.NewObjectID()); len(left) > 0; {
 		jobs, err := v.leaseLogExports(ctx, owner, true)
@@ -135,6 +138,7 @@ func (v *Vault) ExportLog(ctx context.Context, a record.Actor) error {
 				if err := v.runLogExport(ctx, job, owner, true); err != nil {
 					mu.Lock()
 					defer mu.Unlock()
+					without = append(without, job.Key)
 					errs = append(errs, fmt.Errorf("export the log to region %s: %w", job.Key, err))
 				}
 			})
@@ -149,7 +153,12 @@ func (v *Vault) ExportLog(ctx context.Context, a record.Actor) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	slices.Sort(without)
+	told := record.Refuse(record.ErrUnavailable, "log-not-exported", "not well with the log in "+strings.Join(without, ", ")+"; the state of the regions says more")
+	return fmt.Errorf("%w: %w", told, errors.Join(errs...))
 }
 
 // exportLog brings one region's log up to date and notes how that went.

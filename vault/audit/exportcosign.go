@@ -106,7 +106,7 @@ func OpenCosignature(checkpoint, line []byte, vkey string) (at time.Time, err er
 	}
 	encoded, ok := strings.CutPrefix(strings.TrimSuffix(string(line), "\n"), "— "+key.name+" ")
 	sig, bad := base64.StdEncoding.DecodeString(encoded)
-	if !ok || bad != nil || len(sig) != 12+ed25519.SignatureSize || binary.BigEndian.Uint32(sig) != key.hash {
+	if !ok || bad != nil || len(sig) != 12+ed25519.SignatureSize || base64.StdEncoding.EncodeToString(sig) != encoded || binary.BigEndian.Uint32(sig) != key.hash {
 		return at, errors.New("cosignature: not a line of this key")
 	}
 	unix := binary.BigEndian.Uint64(sig[4:])

@@ -58,6 +58,7 @@ func TestACosignatureIsOfOneCheckpointAndKey(t *testing.T) {
 		"another name":        {checkpoint, line, newCosigner(t, "someone.example", 9).VerifierKey()},
 		"another time":        {checkpoint, later, c.VerifierKey()},
 		"cut":                 {checkpoint, line[:len(line)-9], c.VerifierKey()},
+		"written otherwise":   {checkpoint, bytes.Replace(line, []byte("\n"), []byte("\r\n"), 1), c.VerifierKey()},
 		"not a note":          {[]byte("x"), line, c.VerifierKey()},
 		"the log's key":       {checkpoint, line, newSigner(t).VerifierKey()},
 		"a key of other hash": {checkpoint, line, strings.Replace(c.VerifierKey(), "example+", "example+0", 1)},
