@@ -8,14 +8,6 @@ import (
 	"medvault/imaging"
 )
 
-// Transfer syntaxes that are rewritten without a decoder.
-const (
-	uidImplicitLE = "1.2.840.10008.1.2"
-	uidExplicitLE = "1.2.840.10008.1.2.1"
-	uidDeflated   = "1.2.840.10008.1.2.1.99"
-	uidBigEndian  = "1.2.840.10008.1.2.2"
-)
-
 // Convert rewrites a document into a Part 10 file in Explicit VR Little Endian. One
 // that is so already is copied as it is. Implicit, big endian and deflated data
 // sets, and those without preamble or file meta, are written anew: values
@@ -30,7 +22,7 @@ func (Scrubber) Convert(w io.Writer, r io.Reader) error {
 	if onlyGroupLengths(segment) {
 		return s.notDICOM() // written anew it would have no data set at all
 	}
-	if !native(s.Syntax.UID) || endsEncapsulated(segment) {
+	if !s.Syntax.native() || endsEncapsulated(segment) {
 		return imaging.ErrCannotConvert
 	}
 	if asIs(s) {
@@ -50,16 +42,6 @@ func (Scrubber) Convert(w io.Writer, r io.Reader) error {
 			return err
 		}
 	}
-}
-
-// native reports a syntax whose pixels are plain; "" is a data set without file
-// meta.
-func native(uid string) bool {
-	switch uid {
-	case "", uidImplicitLE, uidExplicitLE, uidDeflated, uidBigEndian:
-		return true
-	}
-	return false
 }
 
 func onlyGroupLengths(s *Segment) bool {

@@ -13,8 +13,6 @@ import (
 
 const maxMasks = 1000 // of one document
 
-const explicitLE = "1.2.840.10008.1.2.1"
-
 // maskPlan is what is to become of the pixels of a document. It is made before the
 // first byte is written, because file meta and attributes speak of the result.
 type maskPlan struct {
@@ -389,7 +387,7 @@ func (p *maskPlan) header(vr VR, length uint32) (VR, uint32) {
 // original.
 func (p *maskPlan) contentSyntax(s Syntax) Syntax {
 	if p.how == recoded {
-		s.UID = explicitLE
+		s.UID = uidExplicitLE
 	}
 	return s
 }

@@ -112,11 +112,11 @@ func contentSyntax(s Syntax) (uid string, c coding, known bool) {
 	}
 	switch {
 	case s.native() && s.BigEndian:
-		return "1.2.840.10008.1.2.2", coding{big: true}, true
+		return uidBigEndian, coding{big: true}, true
 	case s.native() && s.Implicit:
-		return "1.2.840.10008.1.2", coding{implicit: true}, true
+		return uidImplicitLE, coding{implicit: true}, true
 	case s.native():
-		return "1.2.840.10008.1.2.1", coding{}, true
+		return uidExplicitLE, coding{}, true
 	case transferSyntax(s.UID):
 		return s.UID, coding{big: s.BigEndian}, true // all others are explicit (PS3.5 10)
 	}

@@ -33,10 +33,18 @@ type Syntax struct {
 	Deflated  bool
 }
 
-// native reports whether pixel data is not compressed.
+// Transfer syntaxes whose pixels are plain.
+const (
+	uidImplicitLE = "1.2.840.10008.1.2"
+	uidExplicitLE = "1.2.840.10008.1.2.1"
+	uidDeflated   = "1.2.840.10008.1.2.1.99"
+	uidBigEndian  = "1.2.840.10008.1.2.2"
+)
+
+// native reports whether pixel data is not compressed; without file meta it is not.
 func (s Syntax) native() bool {
 	switch s.UID {
-	case "", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2":
+	case "", uidImplicitLE, uidExplicitLE, uidDeflated, uidBigEndian:
 		return true
 	}
 	return false
@@ -202,11 +210,11 @@ func (s *Splitter) fileMeta() error {
 		}
 	}
 	switch s.Syntax.UID {
-	case "1.2.840.10008.1.2":
+	case uidImplicitLE:
 		s.Syntax.Implicit = true
-	case "1.2.840.10008.1.2.2":
+	case uidBigEndian:
 		s.Syntax.BigEndian = true
-	case "1.2.840.10008.1.2.1.99":
+	case uidDeflated:
 		s.inflate()
 	}
 	return nil

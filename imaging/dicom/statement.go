@@ -29,7 +29,7 @@ func TransferSyntaxes() []TransferSyntax {
 		if !transferSyntax(u) {
 			return
 		}
-		t := TransferSyntax{UID: u, Native: native(u)}
+		t := TransferSyntax{UID: u, Native: Syntax{UID: u}.native()}
 		if info, err := uid.Lookup(u); err == nil {
 			t.Name = info.Name
 		}
