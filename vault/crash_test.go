@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 		point, err := strconv.ParseInt(os.Getenv(crashPoint), 10, 64)
 		switch {
 		case err != nil:
+		case os.Getenv(crashLoad) != "":
+			err = loadForEver(dir, os.Getenv(crashLoad) == "all")
 		case os.Getenv(crashRelease) != "":
 			err = releaseAndDie(dir, point)
 		default:

@@ -50,6 +50,7 @@ type Options struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
+	Quorum    func(permitted int) int
 	LogExport time.Duration // how often the log goes to the regions; default only when asked to
 }
 
@@ -159,7 +160,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1),
+		LogExport: cmp.Or(o.LogExport, -1), Quorum: o.Quorum,
 	}, nil
 }
 
