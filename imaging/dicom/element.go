@@ -1,6 +1,10 @@
 package dicom
 
-import "github.com/suyashkumar/dicom/pkg/tag"
+import (
+	"encoding/binary"
+
+	"github.com/suyashkumar/dicom/pkg/tag"
+)
 
 // Tag is group<<16 | element.
 type Tag uint32
@@ -175,6 +179,23 @@ func (s *Segment) Find(t Tag) *Element {
 		}
 	}
 	return nil
+}
+
+// text is the value of the first element of that tag at the top level, as it is written
+// but for padding; "" where there is none.
+func (s *Segment) text(t Tag) string {
+	if e := s.Find(t); e != nil && !e.Container() {
+		return trimmed(string(s.Bytes(e)))
+	}
+	return ""
+}
+
+// number is the first US value of that tag at the top level; false where there is none.
+func (s *Segment) number(t Tag, order binary.ByteOrder) (n int, ok bool) {
+	if e := s.Find(t); e != nil && !e.Container() && len(s.Bytes(e)) >= 2 {
+		return int(order.Uint16(s.Bytes(e))), true
+	}
+	return 0, false
 }
 
 // vrOf is the VR of a tag by the dictionary of PS3.6, UN when it has none.

@@ -206,29 +206,23 @@ const bigEndianPixels = "1.2.840.113619.5.2"
 // shapeOf reads how the pixels lie.
 func shapeOf(h *Segment, s Syntax) pixel.Shape {
 	number := func(t Tag, otherwise int) int {
-		if e := h.Find(t); e != nil && !e.Container() && len(h.Bytes(e)) >= 2 {
-			return int(s.order().Uint16(h.Bytes(e)))
+		if n, ok := h.number(t, s.order()); ok {
+			return n
 		}
 		return otherwise
-	}
-	text := func(t Tag) string {
-		if e := h.Find(t); e != nil && !e.Container() {
-			return trimmed(string(h.Bytes(e)))
-		}
-		return ""
 	}
 	shape := pixel.Shape{
 		Rows: number(0x0028_0010, 0), Columns: number(0x0028_0011, 0),
 		Samples:     number(0x0028_0002, 1),
 		Allocated:   number(0x0028_0100, 0),
 		Signed:      number(0x0028_0103, 0) == 1,
-		Photometric: text(0x0028_0004),
+		Photometric: h.text(0x0028_0004),
 		Frames:      1,
 	}
 	shape.Stored = number(0x0028_0101, shape.Allocated)
 	shape.High = number(0x0028_0102, shape.Stored-1)
 	shape.Planar = shape.Samples > 1 && number(0x0028_0006, 0) == 1
-	if n, err := strconv.ParseInt(text(0x0028_0008), 10, 32); err == nil && n > 0 {
+	if n, err := strconv.ParseInt(h.text(0x0028_0008), 10, 32); err == nil && n > 0 {
 		shape.Frames = int(n)
 	}
 	return shape

@@ -301,14 +301,10 @@ func signsOf(header *Segment, syntax Syntax, class string) signs {
 			s[key] = []string{value}
 		}
 	}
-	text := func(key string, t Tag) {
-		if e := header.Find(t); e != nil && !e.Container() {
-			set(key, string(header.Bytes(e)))
-		}
-	}
+	text := func(key string, t Tag) { set(key, header.text(t)) }
 	number := func(key string, t Tag) {
-		if e := header.Find(t); e != nil && len(header.Bytes(e)) >= 2 && !e.Container() {
-			set(key, strconv.Itoa(int(syntax.order().Uint16(header.Bytes(e)))))
+		if n, ok := header.number(t, syntax.order()); ok {
+			set(key, strconv.Itoa(n))
 		}
 	}
 	set("class", class)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"medvault/imaging"
@@ -65,16 +66,10 @@ type recaster struct {
 }
 
 func newRecaster(p imaging.Pseudonyms, s *Splitter, header *Segment) (*recaster, error) {
-	text := func(t Tag) string {
-		if e := header.Find(t); e != nil && !e.Container() {
-			return trimmed(string(header.Bytes(e)))
-		}
-		return ""
-	}
-	r := &recaster{p: p, big: s.Syntax.BigEndian, class: text(0x0008_0016), patient: text(tagPatientID),
-		charset: NewCharset([]byte(text(0x0008_0005))), profile: profile.New(optionsOf(header)),
+	r := &recaster{p: p, big: s.Syntax.BigEndian, class: header.text(0x0008_0016), patient: header.text(tagPatientID),
+		charset: NewCharset([]byte(header.text(0x0008_0005))), profile: profile.New(optionsOf(header)),
 		uids: &rewriter{p: p, own: ownUIDs(header)}}
-	if text(0x0012_0062) != "YES" || len(r.patient) < tokenStart {
+	if header.text(0x0012_0062) != "YES" || len(r.patient) < tokenStart {
 		return nil, errors.New("recast: this is no de-identified content")
 	}
 	return r, nil
@@ -100,21 +95,12 @@ func optionsOf(header *Segment) profile.Set {
 	for bit := range profile.Options() {
 		option := profile.Set(1) << bit
 		for _, c := range profile.New(option).Codes() {
-			if found[c.Value] && !containsCode(basic, c) {
+			if found[c.Value] && !slices.Contains(basic, c) {
 				set |= option
 			}
 		}
 	}
 	return set
-}
-
-func containsCode(list []profile.Code, c profile.Code) bool {
-	for _, other := range list {
-		if other.Value == c.Value {
-			return true
-		}
-	}
-	return false
 }
 
 // segment writes a segment, up to and with the header of the bulk value that ends it.
@@ -269,16 +255,10 @@ func ruled(t Tag) Tag {
 
 // mapUIDs maps every UID but those of the standard.
 func (r *recaster) mapUIDs(t Tag, value string) string {
-	parts := strings.Split(value, `\`)
-	for i, u := range parts {
-		u = trimmed(u)
-		own := t == tagInstance || t == tagStudy || t == tagSeries
-		if u != "" && (own || !registered(u) && !contextGroup(u)) {
-			u = r.p.UID(u)
-		}
-		parts[i] = u
+	if ofSender(t) {
+		return eachUID(value, r.p.UID)
 	}
-	return strings.Join(parts, `\`)
+	return eachUID(value, foreign(r.p.UID))
 }
 
 // tokenDigits is the length of a token where the VR leaves room for it.

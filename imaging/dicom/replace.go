@@ -161,7 +161,7 @@ func (w *rewriter) text8(vr VR, value []byte) string {
 // mapInstance maps UIDs; those of instance, study and series are the sender's,
 // whatever they look like.
 func (w *rewriter) mapInstance(t Tag, value string) string {
-	if t == tagInstance || t == tagStudy || t == tagSeries {
+	if ofSender(t) {
 		return w.mapOwn(value)
 	}
 	return w.mapUIDs(value)
@@ -169,15 +169,7 @@ func (w *rewriter) mapInstance(t Tag, value string) string {
 
 // mapUIDs maps every value but those that DICOM itself has registered.
 func (w *rewriter) mapUIDs(value string) string {
-	parts := strings.Split(value, `\`)
-	for i, p := range parts {
-		p = trimmed(p)
-		if p != "" && !registered(p) {
-			p = w.p.UID(p)
-		}
-		parts[i] = p
-	}
-	return strings.Join(parts, `\`)
+	return eachUID(value, w.mapText)
 }
 
 // mapOwn maps the UID of an instance, a study or a series: those are the sender's,

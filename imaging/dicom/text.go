@@ -315,20 +315,7 @@ func (w *rewriter) mapKept(value string) string {
 	if w.options&profile.RetainUIDs != 0 {
 		return trimmed(value)
 	}
-	parts := strings.Split(value, `\`)
-	for i, p := range parts {
-		if p = trimmed(p); p != "" && !registered(p) && !contextGroup(p) {
-			p = w.p.UID(p)
-		}
-		parts[i] = p
-	}
-	return strings.Join(parts, `\`)
-}
-
-// contextGroup reports the UID of a context group of PS3.16, new ones too.
-func contextGroup(u string) bool {
-	number, ok := strings.CutPrefix(u, "1.2.840.10008.6.1.")
-	return ok && len(number) <= 4 && strings.Trim(number, "0123456789") == ""
+	return eachUID(value, foreign(w.p.UID))
 }
 
 // ownUIDs are the UIDs that say which document, series and study it is.

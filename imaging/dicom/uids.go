@@ -1,6 +1,42 @@
 package dicom
 
-import "github.com/suyashkumar/dicom/pkg/uid"
+import (
+	"strings"
+
+	"github.com/suyashkumar/dicom/pkg/uid"
+)
+
+// ofSender reports the attributes whose UIDs are always the sender's own, whatever they
+// look like.
+func ofSender(t Tag) bool { return t == tagInstance || t == tagStudy || t == tagSeries }
+
+// eachUID maps every UID of a value.
+func eachUID(value string, mapped func(string) string) string {
+	parts := strings.Split(value, `\`)
+	for i, u := range parts {
+		if u = trimmed(u); u != "" {
+			u = mapped(u)
+		}
+		parts[i] = u
+	}
+	return strings.Join(parts, `\`)
+}
+
+// foreign maps UIDs but for those of the standard.
+func foreign(mapped func(string) string) func(string) string {
+	return func(u string) string {
+		if registered(u) || contextGroup(u) {
+			return u
+		}
+		return mapped(u)
+	}
+}
+
+// contextGroup reports the UID of a context group of PS3.16, new ones too.
+func contextGroup(u string) bool {
+	number, ok := strings.CutPrefix(u, "1.2.840.10008.6.1.")
+	return ok && len(number) <= 4 && strings.Trim(number, "0123456789") == ""
+}
 
 // registered reports whether a UID stands in the registry of PS3.6 Annex A: it names
 // a class, a syntax, a coding scheme or a well-known frame of reference or instance.
