@@ -119,7 +119,6 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		}
 	}
 	return vault.Config{
-		Drill:   cfg.Drill.schedule(),
 		Links:   links,
 		Drill:   cfg.Drill.schedule(),
 		Verify:  verifications,
