@@ -74,6 +74,8 @@ func TestOutsideWhatMatters(t *testing.T) {
 		"ConvolutionKernel":                     {0x0018_1210, "SH", profile.Keep},
 		"PositionReferenceIndicator":            {0x0020_1040, "LO", profile.Keep},
 		"RescaleType":                           {0x0028_1054, "LO", profile.Keep},
+		"WindowCenterWidthExplanation":          {0x0028_1055, "LO", profile.Clean},
+		"LUTExplanation":                        {0x0028_3003, "LO", profile.Clean},
 		"ICCProfile":                            {0x0028_2000, "OB", profile.Keep},
 		"WaveformData":                          {0x5400_1010, "OB", profile.Keep},
 		"DeviceID":                              {0x0018_1003, "LO", profile.Token},
