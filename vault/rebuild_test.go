@@ -544,3 +544,92 @@ func TestAnIntentThatIsOlderThanTheCatalogTakesNothingAway(t *testing.T) {
 	treat(t, h, stays.Patient)
 	open(t, h, clinician, vault.Ref{Document: stays.ID})
 }
+
+// putBack takes the catalog back to before act, of which no region's log has heard.
+func putBack(t *testing.T, root string, act func(h *vaulttest.House)) {
+	t.Helper()
+	catalog := filepath.Join(root, "catalog.db")
+	backup, err := os.ReadFile(catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	act(h)
+	settled(t, h)
+	h.Stop()
+	if err := os.WriteFile(catalog, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTwoDocumentsOfOneInstanceAreBothKept(t *testing.T) {
+	root := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := put(t, h, ct(patient(), 1))
+	settled(t, h)
+	h.Stop()
+	doc := imagingtest.Options{Study: 1, Series: 1, Instance: 5}
+	one := imagingtest.CT(patient(), doc)
+	doc.Rows = 32
+	other := imagingtest.CT(patient(), doc)
+	var unknown, twin vault.Receipt
+	putBack(t, root, func(h *vaulttest.House) { unknown = put(t, h, other) })
+	putBack(t, root, func(h *vaulttest.House) { twin = put(t, h, one) })
+	h, err = vaulttest.Open(t.Context(), vaulttest.Options{Dir: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	confirmed := put(t, h, one)
+	settled(t, h)
+	loseCatalog(t, h)
+
+	done, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: root}, "cn-north")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]bool)
+	for _, f := range done.Findings {
+		got[f.Type+" "+f.Object] = true
+	}
+	want := []string{vault.RebuildAdopted + " " + string(unknown.ID), vault.RebuildSameInstance + " " + string(unknown.ID), vault.RebuildTwin + " " + string(twin.ID)}
+	for _, w := range want {
+		if !got[w] {
+			t.Errorf("findings %v; want %s", got, w)
+		}
+	}
+	if len(got) != len(want) || done.Documents != 3 {
+		t.Errorf("findings %v and %d documents; want %v and 3", got, done.Documents, want)
+	}
+	h = vaulttest.New(t, vaulttest.Options{Dir: root})
+	treat(t, h, first.Patient)
+	for id, bytesOf := range map[record.ObjectID][]byte{confirmed.ID: one, unknown.ID: other, twin.ID: one} {
+		for _, handle := range open(t, h, clinician, vault.Ref{Document: id}) {
+			if got := read(t, handle); !bytes.Equal(got, bytesOf) {
+				t.Errorf("document %s comes back with other bytes", id)
+			}
+		}
+	}
+}
+
+func TestDrillsOnScheduleAreInTheLog(t *testing.T) {
+	root := t.TempDir()
+	reports := filepath.Join(root, "drills")
+	h := vaulttest.New(t, vaulttest.Options{Dir: root, Drill: vault.DrillEvery{Every: time.Hour, Region: "cn-north", Sample: 1, Reports: reports}})
+	eventually(t, "a drill", func() bool {
+		kept, err := filepath.Glob(filepath.Join(reports, "drill-cn-north-*.json"))
+		return err == nil && len(kept) == 1 && len(leaves(t, h, vault.ActionDrill)) == 1
+	})
+	if l := leaves(t, h, vault.ActionDrill)[0]; l.Check == nil || l.Check.Level != "drill" || l.Check.Regions[0] != "cn-north" {
+		t.Errorf("leaf %+v", l)
+	}
+	if a, err := h.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor)); err != nil || !a.Intact {
+		t.Errorf("AuditVerify = %+v, %v", a, err)
+	}
+}

@@ -51,6 +51,7 @@ type Options struct {
 	Now      func() time.Time
 
 	Quorum    func(permitted int) int
+	Drill     vault.DrillEvery
 	LogExport time.Duration // how often the log goes to the regions; default only when asked to
 }
 
@@ -160,7 +161,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1), Quorum: o.Quorum,
+		LogExport: cmp.Or(o.LogExport, -1), Quorum: o.Quorum, Drill: o.Drill,
 	}, nil
 }
 
