@@ -207,7 +207,7 @@ func (s *site) wreck() {
 // nothing left after a repair, a clean second look. MEDVAULT_TEST_OBJECTS=10000 for its
 // full size.
 func TestFiftyDamagesAreFoundAndMended(t *testing.T) {
-	objects := 1000
+	objects := 300
 	if n, err := strconv.Atoi(os.Getenv("MEDVAULT_TEST_OBJECTS")); err == nil {
 		objects = n
 	}
