@@ -127,8 +127,7 @@ func (v *Vault) examine(ctx context.Context, o RepairOptions, regions []string) 
 		if err != nil {
 			return notFound(err)
 		}
-		e = catalog.Account{Expected: catalog.Expected{Key: row.Key(), ID: row.ID, Size: row.Size, SHA256: row.SHA256, Leaves: row.SupersededBy != ""},
-			Patient: row.Patient, Created: row.Created}
+		e = catalog.Account{Object: row, Leaves: row.SupersededBy != ""}
 		p, err := tx.Patient(ctx, row.Patient)
 		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 			return err

@@ -19,20 +19,26 @@ import (
 // prove looks at one object as closely as the level asks. Its error is the catalog's, a
 // key service's or, as errRegion, that of a region that is away.
 func (c *verification) prove(ctx context.Context, r storage.Region, e catalog.Account) error {
-	o, err := c.object(ctx, e.ID)
-	if errors.Is(err, catalog.ErrNotFound) {
-		return nil // removed since
-	}
-	if err != nil {
-		return err
-	}
 	switch c.state.Asked.Level {
 	case LevelChecksum:
 		return c.proveSum(ctx, r, e)
 	case LevelDecrypt:
-		return c.proveOpens(ctx, r, e, o)
+		return c.proveOpens(ctx, r, e)
 	}
-	return c.proveBytes(ctx, r, e, o)
+	return c.proveBytes(ctx, r, e)
+}
+
+// accuse names what is wrong with an object, unless it was removed or superseded since
+// the catalog was read.
+func (c *verification) accuse(ctx context.Context, e catalog.Account, f Finding) error {
+	o, err := c.object(ctx, e.ID)
+	if errors.Is(err, catalog.ErrNotFound) || err == nil && o.SupersededBy != "" {
+		return nil
+	}
+	if err == nil {
+		c.found(f)
+	}
+	return err
 }
 
 func (c *verification) object(ctx context.Context, id record.ObjectID) (o catalog.Object, err error) {
@@ -45,17 +51,18 @@ func (c *verification) object(ctx context.Context, id record.ObjectID) (o catalo
 
 // proveSum compares the store's own sum. A store that has none proves nothing.
 func (c *verification) proveSum(ctx context.Context, r storage.Region, e catalog.Account) error {
-	sum, told, err := storage.OwnSum(ctx, r.Data, e.Key)
+	sum, told, err := storage.OwnSum(ctx, r.Data, e.Key())
 	switch {
 	case errors.Is(err, storage.ErrNotExist):
 		c.absent(r, e)
 	case err != nil:
-		return c.unread(ctx, r, string(e.ID), err)
+		return c.unread(ctx, r, e, err)
 	case !told:
 		c.mute(r.Name)
 		return nil
 	case sum != e.SHA256:
-		c.found(Finding{Type: FindingWrongChecksum, Region: r.Name, Object: string(e.ID),
+		c.proven(r.Name)
+		return c.accuse(ctx, e, Finding{Type: FindingWrongChecksum, Region: r.Name, Object: string(e.ID),
 			Evidence: fmt.Sprintf("the store's SHA-256 is %x, must be %x", sum, e.SHA256), Repair: repairObject})
 	}
 	c.proven(r.Name)
@@ -64,28 +71,29 @@ func (c *verification) proveSum(ctx context.Context, r storage.Region, e catalog
 
 // proveBytes streams an object and compares its hash, and its last bytes with those that
 // the catalog keeps.
-func (c *verification) proveBytes(ctx context.Context, r storage.Region, e catalog.Account, o catalog.Object) error {
-	body, err := r.Data.Get(ctx, e.Key, 0, -1)
-	sum, last := sha256.New(), &lastBytes{n: len(o.Footer)}
+func (c *verification) proveBytes(ctx context.Context, r storage.Region, e catalog.Account) error {
+	body, err := r.Data.Get(ctx, e.Key(), 0, -1)
+	sum, last := sha256.New(), &lastBytes{n: len(e.Footer)}
 	if err == nil {
 		_, err = io.Copy(io.MultiWriter(sum, last), body)
 		err = errors.Join(err, body.Close())
 	}
 	if err != nil {
-		return c.unread(ctx, r, string(e.ID), err)
+		return c.unread(ctx, r, e, err)
 	}
 	c.proven(r.Name)
 	if [32]byte(sum.Sum(nil)) != e.SHA256 {
-		c.found(Finding{Type: FindingDamaged, Region: r.Name, Object: string(e.ID), Evidence: fmt.Sprintf("SHA-256 is %x, must be %x", sum.Sum(nil), e.SHA256),
-			Repair: repairObject})
-	} else if !bytes.Equal(last.kept, o.Footer) {
-		c.indexDamaged(e.ID)
+		return c.accuse(ctx, e, Finding{Type: FindingDamaged, Region: r.Name, Object: string(e.ID),
+			Evidence: fmt.Sprintf("SHA-256 is %x, must be %x", sum.Sum(nil), e.SHA256), Repair: repairObject})
+	}
+	if !bytes.Equal(last.kept, e.Footer) {
+		return c.indexDamaged(ctx, e)
 	}
 	return nil
 }
 
 // unread tells an object that cannot be read from a region that is away.
-func (c *verification) unread(ctx context.Context, r storage.Region, object string, err error) error {
+func (c *verification) unread(ctx context.Context, r storage.Region, e catalog.Account, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -93,33 +101,32 @@ func (c *verification) unread(ctx context.Context, r storage.Region, object stri
 		return ofRegion(err)
 	}
 	c.proven(r.Name)
-	c.found(Finding{Type: FindingDamaged, Region: r.Name, Object: object, Evidence: "cannot be read to its end", Repair: repairObject})
-	return nil
+	return c.accuse(ctx, e, Finding{Type: FindingDamaged, Region: r.Name, Object: string(e.ID), Evidence: "cannot be read to its end", Repair: repairObject})
 }
 
 // proveOpens opens every part of an object, as the region holds it, with its patient's
 // keys. What comes out is compared with its tags and let go: nobody learns more than
 // whether it opened.
-func (c *verification) proveOpens(ctx context.Context, r storage.Region, e catalog.Account, o catalog.Object) error {
-	k, err := c.v.openKeys(ctx, catalog.Patient{Token: o.Patient, Generation: o.Generation})
+func (c *verification) proveOpens(ctx context.Context, r storage.Region, e catalog.Account) error {
+	k, err := c.v.openKeys(ctx, catalog.Patient{Token: e.Patient, Generation: e.Generation})
 	if errors.Is(err, errNoWraps) {
-		c.found(Finding{Type: FindingWrapMissing, Region: "catalog", Object: string(e.ID), Evidence: "no key of its patient is on record", Repair: "rebuild the catalog's wraps from a region"})
-		return nil
+		return c.accuse(ctx, e, Finding{Type: FindingWrapMissing, Region: regionCatalog, Object: string(e.ID),
+			Evidence: "no key of its patient is on record", Repair: "rebuild the catalog's wraps from a region"})
 	}
 	if err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
-		if err = opens(ctx, r.Data, o, k); err == nil || errors.Is(err, record.ErrTampered) || !again(ctx, n, err) {
+		if err = opens(ctx, r.Data, e.Object, k); err == nil || errors.Is(err, record.ErrTampered) || !again(ctx, n, err) {
 			break
 		}
 	}
 	if err != nil && !errors.Is(err, record.ErrTampered) {
-		return c.unread(ctx, r, string(e.ID), err)
+		return c.unread(ctx, r, e, err)
 	}
 	c.proven(r.Name)
 	if err != nil {
-		c.found(Finding{Type: FindingDamaged, Region: r.Name, Object: string(e.ID), Evidence: "does not open under its patient's keys", Repair: repairObject})
+		return c.accuse(ctx, e, Finding{Type: FindingDamaged, Region: r.Name, Object: string(e.ID), Evidence: "does not open under its patient's keys", Repair: repairObject})
 	}
 	return nil
 }
@@ -150,17 +157,18 @@ func opens(ctx context.Context, from storage.Store, o catalog.Object, k patientK
 }
 
 // indexDamaged names a row of the catalog once, however many regions show it.
-func (c *verification) indexDamaged(id record.ObjectID) {
+func (c *verification) indexDamaged(ctx context.Context, e catalog.Account) error {
 	c.mu.Lock()
-	known := c.badRows[id]
+	known := c.badRows[e.ID]
 	if len(c.badRows) < maxFindings {
-		c.badRows[id] = true
+		c.badRows[e.ID] = true
 	}
 	c.mu.Unlock()
-	if !known {
-		c.found(Finding{Type: FindingIndexDamaged, Region: "catalog", Object: string(id),
-			Evidence: "the tail it keeps is not the end of the object", Repair: "read it again from a good region"})
+	if known {
+		return nil
 	}
+	return c.accuse(ctx, e, Finding{Type: FindingIndexDamaged, Region: regionCatalog, Object: string(e.ID),
+		Evidence: "the tail it keeps is not the end of the object", Repair: "read it again from a good region"})
 }
 
 // lastBytes keeps the last n bytes of what is written to it.

@@ -65,7 +65,7 @@ func (c *verification) compare(ctx context.Context, r storage.Region, from strin
 		if err != nil {
 			return err
 		}
-		for ; more && listErr == nil && there.Key < e.Key; there, listErr, more = next() {
+		for ; more && listErr == nil && there.Key < e.Key(); there, listErr, more = next() {
 			if err := c.unexpected(ctx, r, there); err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ func (c *verification) compare(ctx context.Context, r storage.Region, from strin
 			return ofRegion(listErr)
 		}
 		var listed *storage.Info
-		if more && there.Key == e.Key {
+		if more && there.Key == e.Key() {
 			info := there
 			listed = &info
 			there, listErr, more = next()
@@ -82,7 +82,7 @@ func (c *verification) compare(ctx context.Context, r storage.Region, from strin
 		if err := c.meet(ctx, r, e, listed, read); err != nil {
 			return err
 		}
-		if err := c.advance(ctx, r, "objects", e.Key); err != nil {
+		if err := c.advance(ctx, r, "objects", e.Key()); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (c *verification) meet(ctx context.Context, r storage.Region, e catalog.Acc
 
 // leaving tells of a superseded object that a lock keeps.
 func (c *verification) leaving(ctx context.Context, r storage.Region, e catalog.Account) error {
-	info, err := r.Data.Head(ctx, e.Key)
+	info, err := r.Data.Head(ctx, e.Key())
 	if errors.Is(err, storage.ErrNotExist) {
 		return nil
 	}
@@ -176,7 +176,7 @@ func (c *verification) forbidden(r storage.Region, object string) {
 // be older than the manifest. It says whether the object lies there in its size, and
 // names what does not.
 func (c *verification) lookAgain(ctx context.Context, r storage.Region, e catalog.Account) (present bool, err error) {
-	info, err := r.Data.Head(ctx, e.Key)
+	info, err := r.Data.Head(ctx, e.Key())
 	if errors.Is(err, storage.ErrNotExist) {
 		c.absent(r, e)
 		return false, nil
@@ -209,11 +209,15 @@ func (c *verification) absent(r storage.Region, e catalog.Account) {
 
 // accounts yields what a region must hold, in order of key, behind a key.
 func (c *verification) accounts(ctx context.Context, region, after string) iter.Seq2[catalog.Account, error] {
+	tails, limit := c.state.Asked.Level == LevelRead, 1000
+	if tails {
+		limit = 250 // of up to maxTail bytes each
+	}
 	return func(yield func(catalog.Account, error) bool) {
 		for {
 			var page []catalog.Account
 			err := c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-				page, err = tx.Accounts(ctx, region, after, 1000)
+				page, err = tx.Accounts(ctx, region, after, tails, limit)
 				return err
 			})
 			if err != nil {
@@ -224,7 +228,7 @@ func (c *verification) accounts(ctx context.Context, region, after string) iter.
 				if !yield(e, nil) {
 					return
 				}
-				after = e.Key
+				after = e.Key()
 			}
 			if len(page) == 0 {
 				return

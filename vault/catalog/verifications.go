@@ -9,18 +9,24 @@ import (
 	"medvault/vault/record"
 )
 
-// Account is what a region must hold, and what it takes to say whether it may.
+// Account is what a region must hold, and what it takes to prove it and to say whether
+// it may lie there.
 type Account struct {
-	Expected
-	Patient record.PatientToken // or the name of a house key
-	Country string              // of the patient; "" when the object is about none
-	Created time.Time
+	Object
+	Placed  bool   // false: promised, the copy is still to be made
+	Leaves  bool   // superseded: whether it still lies there does not matter
+	Country string // of the patient; "" when the object is about none
 }
 
-// Accounts is Manifest with what a verification asks of every object.
-func (t *Tx) Accounts(ctx context.Context, region, after string, limit int) ([]Account, error) {
+// Accounts is Manifest with what a verification asks of every object; without tails
+// Footer is left empty.
+func (t *Tx) Accounts(ctx context.Context, region, after string, tails bool, limit int) ([]Account, error) {
+	footer := "o.footer"
+	if !tails {
+		footer = "NULL"
+	}
 	var b builder
-	b.add(`SELECT p.key, p.object, o.size, o.sha256, p.placed_at, o.superseded_by, o.patient, COALESCE(c.country, ''), o.created_at
+	b.add(`SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, `+footer+`, o.created_at, o.superseded_by, p.placed_at, COALESCE(c.country, '')
 FROM placements p JOIN objects o ON o.id = p.object LEFT JOIN patients c ON c.token = o.patient
 WHERE p.region = ? AND p.key > ? ORDER BY p.key LIMIT ?`, region, after, limit32(limit))
 	rows, err := t.query(ctx, &b)
@@ -33,14 +39,13 @@ WHERE p.region = ? AND p.key > ? ORDER BY p.key LIMIT ?`, region, after, limit32
 		var a Account
 		var sum []byte
 		var placed, created int64
-		var successor string
-		if err := rows.Scan(&a.Key, &a.ID, &a.Size, &sum, &placed, &successor, &a.Patient, &a.Country, &created); err != nil {
+		if err := rows.Scan(&a.ID, &a.Class, &a.Patient, &a.Generation, &a.Seal, &a.Kind, &a.Size, &sum, &a.Footer, &created, &a.SupersededBy, &placed, &a.Country); err != nil {
 			return nil, attempt(err, "accounts of %s", region)
 		}
 		if a.SHA256, err = sha256Of(sum); err != nil {
-			return nil, attempt(err, "accounts of %s: %s", region, a.Key)
+			return nil, attempt(err, "accounts of %s: %s", region, a.ID)
 		}
-		a.Placed, a.Leaves, a.Created = placed != 0, successor != "", fromMillis(created)
+		a.Placed, a.Leaves, a.Created = placed != 0, a.SupersededBy != "", fromMillis(created)
 		accounts = append(accounts, a)
 	}
 	return accounts, attempt(rows.Err(), "accounts of %s", region)
