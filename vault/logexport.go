@@ -110,10 +110,15 @@ func (v *Vault) runLogExport(ctx context.Context, job catalog.Job, owner string,
 	return err
 }
 
-// ExportLog brings every region's log up to date now and gives each a new manifest. The
-// error names each region that did not get them.
+// ActionLogRepair is the leaf of files of the log that were put right in a region.
+const ActionLogRepair record.Action = "log.repaired"
+
+// ExportLog brings every region's log up to date now and gives each a new manifest. What
+// it finds lost or damaged of the log there it puts right: what each file must hold is
+// known from the signed tree, and the bad bytes are kept as Store.Repair says. The error
+// names each region that did not get all, or had lost something.
 func (v *Vault) ExportLog(ctx context.Context, a record.Actor) error {
-	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionVerify}, nil); err != nil {
+	if _, err := v.perform(ctx, act{Actor: a, Action: record.ActionRepair}, nil); err != nil {
 		return err
 	}
 	if err := v.log.Flush(ctx); err != nil {
@@ -173,7 +178,7 @@ func (v *Vault) exportLog(ctx context.Context, r storage.Region, snapshot bool) 
 		return err
 	}
 	e.Region = r.Name
-	x := &logExporter{v: v, r: r, atHome: r.Jurisdiction == v.cfg.Home, state: &e}
+	x := &logExporter{v: v, r: r, atHome: r.Jurisdiction == v.cfg.Home, state: &e, repair: snapshot}
 	x.get, x.list = bucketFiles(r.Data)
 	began := v.cfg.Now()
 	failed := x.export(ctx, snapshot)
@@ -216,6 +221,8 @@ type logExporter struct {
 	r      storage.Region
 	atHome bool
 	state  *catalog.LogExport
+	repair bool // put right what lies there with other bytes
+	mended int  // how often that was
 	get    func(ctx context.Context, key string) (io.ReadCloser, error)
 	list   func(ctx context.Context, prefix string) iter.Seq2[string, error]
 }
@@ -253,12 +260,45 @@ func (x *logExporter) export(ctx context.Context, snapshot bool) error {
 			lost = errors.Join(lost, fmt.Errorf("%w: %d tiles", errRegionLost, n))
 		}
 	}
+	if snapshot && x.atHome {
+		if err := x.mend(ctx, tree); err != nil {
+			return err
+		}
+	}
 	if due || !x.atHome && x.state.Manifest < tree.N {
 		if err := x.manifest(ctx, tree, due); err != nil {
 			return err
 		}
 	}
-	return lost
+	return errors.Join(lost, x.sayMended(ctx))
+}
+
+// mend reads the region's whole log, and writes it whole again when that does not hold.
+func (x *logExporter) mend(ctx context.Context, tree tlog.Tree) error {
+	there, err := x.v.regionLog(ctx, x.r)
+	if err != nil {
+		return err
+	}
+	for _, err = range there.Leaves(ctx, 0) {
+		if err != nil {
+			break
+		}
+	}
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return audit.ExportTiles(ctx, x.v.cfg.Catalog, tree, 0, x.put)
+}
+
+// sayMended writes down that files were put right.
+func (x *logExporter) sayMended(ctx context.Context) error {
+	if x.mended == 0 {
+		return nil
+	}
+	leaf := audit.Leaf{Time: x.v.cfg.Now(), Actor: "medvault", Role: record.RoleOperator, Purpose: record.PurposeSystem, Action: ActionLogRepair,
+		Decision: audit.Allow, Reason: fmt.Sprintf("%d files of region %s", x.mended, x.r.Name)}
+	err := x.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) })
+	return errors.Join(fmt.Errorf("%w: %d files were damaged", errRegionLost, x.mended), err)
 }
 
 // grow brings a region from a size of the log to that of tree.
@@ -300,7 +340,20 @@ func (x *logExporter) compared(ctx context.Context) (size int64, err error) {
 func (x *logExporter) put(ctx context.Context, key string, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, regionTimeout)
 	defer cancel()
-	return x.r.Data.Put(ctx, key, storage.Body{ReaderAt: bytes.NewReader(data), Size: int64(len(data)), SHA256: sha256.Sum256(data), Hashed: true})
+	body := storage.Body{ReaderAt: bytes.NewReader(data), Size: int64(len(data)), SHA256: sha256.Sum256(data), Hashed: true}
+	err := x.r.Data.Put(ctx, key, body)
+	if !errors.Is(err, storage.ErrExist) || !x.repair {
+		return err
+	}
+	bad, err := x.r.Data.Head(ctx, key)
+	if err != nil {
+		return err
+	}
+	if err := x.r.Data.Repair(ctx, key, bad, body); err != nil {
+		return err
+	}
+	x.mended++
+	return nil
 }
 
 // manifest writes what the region must hold as of tree, which was read before: what

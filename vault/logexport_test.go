@@ -255,6 +255,36 @@ func TestTilesThatWereLostAreNoticedAndWrittenAgain(t *testing.T) {
 	exportLog(t, h)
 }
 
+// TestADamagedLogIsPutRightWhenAsked: every kind of file, each with one bit flipped.
+func TestADamagedLogIsPutRightWhenAsked(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	put(t, h, ct(patient(), 1))
+	grow(t, h, 300)
+	exportLog(t, h)
+	key := auditVerify(t, h).Key
+	root := filepath.Join(h.Dir, "regions", "cn-east")
+	flip := func(b []byte) []byte { b[len(b)/2] ^= 1; return b }
+	for _, name := range []string{"log/tile/0/000", "log/tile/entries/000", "log/tile/1/*/*", "log/pages/*"} {
+		paths, err := filepath.Glob(filepath.Join(root, name))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %v, %v", name, paths, err)
+		}
+		damage(t, paths[0], flip)
+		if err := h.ExportLog(t.Context(), operator); err == nil || !strings.Contains(err.Error(), "cn-east") {
+			t.Errorf("ExportLog over a damaged %s = %v; want it told", name, err)
+		}
+		exportLog(t, h)
+		wholeLog(t, h.Dir, "cn-east", key)
+	}
+	if n := len(files(t, filepath.Join(root, "quarantine"))); n != 4 {
+		t.Errorf("%d damaged files are kept; want 4", n)
+	}
+	_, leaves := wholeLog(t, h.Dir, "cn-east", key)
+	if n := bytes.Count(bytes.Join(leaves, nil), []byte(vault.ActionLogRepair)); n != 4 {
+		t.Errorf("%d leaves tell of a repair; want 4", n)
+	}
+}
+
 // dyingStore does so many writes and then nothing any more, as a gateway that was
 // killed; reads go on for those who look afterwards.
 type dyingStore struct {
