@@ -114,7 +114,9 @@ func newAuditSnapshotCommand(a *app) *cobra.Command {
 		Use:   "snapshot",
 		Short: "bring the log and a signed manifest to every region now",
 		Long: `snapshot brings every region's copy of the log up to date, and with it a signed manifest
-of what the region must hold. Gateways do the first each minute and the second each day.`,
+of what the region must hold. Gateways do the first each minute and the second each day.
+What it finds lost or damaged of the log it puts right, keeping the bad bytes; it then
+fails once, so that somebody hears of it, and the state of the regions tells where.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			with, err := at.open()
