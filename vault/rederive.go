@@ -427,16 +427,20 @@ func (v *Vault) planned(ctx context.Context, id record.ObjectID) (Change, error)
 		refused.Refused = p.State
 		return refused, nil
 	}
+	var now imaging.Scrubbed
 	was, err := v.factsOf(ctx, d)
-	if err != nil {
-		return Change{}, err
+	if err == nil {
+		now, err = v.scrubAgain(ctx, supersession{old: d, decision: was.Release}, p)
 	}
-	now, err := v.scrubAgain(ctx, supersession{old: d, decision: was.Release}, p)
-	if why := new(record.Refusal); errors.As(err, &why) && why.Kind == record.ErrUnreadable {
+	switch why := new(record.Refusal); {
+	case errors.As(err, &why) && why.Kind == record.ErrUnreadable:
 		refused.Refused = why.Code
 		return refused, nil
-	}
-	if err != nil {
+	case errors.Is(err, record.ErrTampered):
+		v.cfg.Log.Error("cannot be re-derived", "object", id, "err", err)
+		refused.Refused = "damaged"
+		return refused, nil
+	case err != nil:
 		return Change{}, err
 	}
 	return compare(d, was, now), nil

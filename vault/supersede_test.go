@@ -263,6 +263,34 @@ func TestARefusalAndAReleaseAtOnce(t *testing.T) {
 	}
 }
 
+// TestADamagedDocumentDoesNotEndThePlan: one that cannot be opened is told as such, and
+// the others all the same.
+func TestADamagedDocumentDoesNotEndThePlan(t *testing.T) {
+	o := vaulttest.Options{Dir: t.TempDir()}
+	h := vaulttest.New(t, o)
+	bad := put(t, h, ct(patient(), 1))
+	eventually(t, "every region has the object", func() bool { return len(holders(t, h, bad.ID)) == 3 })
+	for _, region := range vaulttest.Regions()[:3] {
+		for _, path := range files(t, h.Dir+"/regions/"+region+"/objects") {
+			damage(t, path, func(b []byte) []byte { b[len(b)/4] ^= 1; return b })
+		}
+	}
+	put(t, h, ct(patient(), 2))
+	h.Stop()
+	o.DICOM = otherRules(t)
+	h = vaulttest.New(t, o)
+	damaged := 0
+	plan, err := h.PlanRederivation(t.Context(), dpo, func(c vault.Change) error {
+		if c.Refused == "damaged" {
+			damaged++
+		}
+		return nil
+	})
+	if err != nil || plan.Checked != 2 || plan.Refused != 1 || damaged != 1 {
+		t.Errorf("plan = %+v, %v, %d damaged; want two checked and one of them damaged", plan, err, damaged)
+	}
+}
+
 func TestARederivationBringsDocumentsToOtherRules(t *testing.T) {
 	backends(t, func(t *testing.T, o vaulttest.Options) {
 		if o.Dir = t.TempDir(); o.Store != nil {
