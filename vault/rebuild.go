@@ -118,6 +118,7 @@ const (
 	RebuildUnreadable   = "unreadable"         // nothing here opens it
 	RebuildTwin         = "twin"               // the same original is known under another id
 	RebuildSameInstance = "same-instance"      // another document has the same SOP Instance UID; both are kept
+	RebuildEarlier      = "earlier-version"    // what the log says stands in its place is not here: it is taken back
 	RebuildErased       = "erased"             // of a patient who was erased: left where it is, not taken in
 	RebuildFrozen       = "frozen"             // a patient of whom a record is missing
 	RebuildTombstone    = "tombstone-unproven" // says that a patient was erased, and no leaf does
@@ -139,7 +140,7 @@ type RebuildFinding struct {
 // Lacks says whether the finding is about something that did not come back.
 func (f RebuildFinding) Lacks() bool {
 	switch f.Type {
-	case RebuildAdopted, RebuildTwin, RebuildErased, RebuildForeign:
+	case RebuildAdopted, RebuildTwin, RebuildEarlier, RebuildErased, RebuildForeign: // what is lost is named itself
 		return false
 	}
 	return true
@@ -156,6 +157,7 @@ var (
 // Actions of a rebuild's leaves.
 const (
 	ActionRecovered record.Action = "recovered-unconfirmed" // of an object that no leaf named
+	ActionReturned  record.Action = "object.returned"       // of one whose successor was lost
 	ActionFrozen    record.Action = "patient.frozen"
 	ActionThawed    record.Action = "patient.thawed"
 	ActionErased    record.Action = "patient.erased"
@@ -183,8 +185,10 @@ func (r *rebuild) run(ctx context.Context) (Rebuilt, error) {
 		// Documents before records, which speak of them.
 		{"objects", func(ctx context.Context) error { return r.takeObjects(ctx, catalog.ClassObjects) }},
 		{"records", func(ctx context.Context) error { return r.takeObjects(ctx, catalog.ClassRecords) }},
-		// What a leaf names goes before what none does.
-		{"unconfirmed", r.takeUnconfirmed},
+		// What is in its place goes before what another superseded, and what a leaf names
+		// before what none does.
+		{"leaving", func(ctx context.Context) error { return r.takeWaiting(ctx, rebuildLeaving) }},
+		{"unconfirmed", func(ctx context.Context) error { return r.takeWaiting(ctx, rebuildUnconfirmed) }},
 		{"settle", r.settle},
 		{"missing", r.nameMissing},
 	}
@@ -251,6 +255,7 @@ func beginRebuild(ctx context.Context, cfg RebuildConfig) (*rebuild, error) {
 		return nil, err
 	}
 	cfg.Config.Regions, r.from = set, from
+	cfg.Linger = time.Millisecond // nobody is reading
 	if r.v, err = assemble(ctx, cfg.Config); err != nil {
 		return nil, err
 	}
@@ -511,6 +516,13 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 		return r.patient(ctx, tx, leaf.Patient, func(p *catalog.Patient) { p.State = catalog.Erased }, leaf.Time)
 	case leaf.Commit == nil:
 		return nil
+	case leaf.Action == actionRemoved:
+		for _, region := range leaf.Commit.Regions {
+			if err := tx.Removed(ctx, leaf.Object, region); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	c := leaf.Commit
 	err = r.patient(ctx, tx, leaf.Patient, func(p *catalog.Patient) { p.Generation = max(p.Generation, c.Generation) }, leaf.Time)
@@ -530,7 +542,16 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 	}
 	o := objectOf(old)
 	o.SupersededBy = leaf.Object
-	return tx.Leave(ctx, o)
+	if err := tx.Leave(ctx, o); err != nil {
+		return err
+	}
+	var places []string // where it is to be taken away, unless a later leaf says that it was
+	for _, place := range r.cfg.Places {
+		if slices.Contains(old.Commit.Regions, place.Name) {
+			places = append(places, place.Name)
+		}
+	}
+	return tx.Promise(ctx, o.ID, places)
 }
 
 // patient writes what is found of a patient.

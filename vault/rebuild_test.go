@@ -633,3 +633,48 @@ func TestDrillsOnScheduleAreInTheLog(t *testing.T) {
 		t.Errorf("AuditVerify = %+v, %v", a, err)
 	}
 }
+
+// What superseded a document has not reached this region, and the old one has not left it.
+func TestASupersededDocumentComesBackWhereItsSuccessorIsLost(t *testing.T) {
+	root := t.TempDir()
+	h, err := vaulttest.Open(t.Context(), vaulttest.Options{Dir: root, Linger: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Stop)
+	doc := burned(patient(), 1)
+	r := put(t, h, doc)
+	old := r.ID
+	eventually(t, "three copies", func() bool { return len(holders(t, h, old)) == 3 })
+	released := release(t, h, old, vault.Mask{X: 0, Y: 0, Width: 64, Height: 64})
+	eventually(t, "three copies", func() bool { return len(holders(t, h, released)) == 3 })
+	loseCatalog(t, h)
+	if err := os.Remove(filepath.Join(root, "regions", "cn-north", filepath.FromSlash(released.Key("objects")))); err != nil {
+		t.Fatal(err)
+	}
+	done, err := vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: root}, "cn-north")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, f := range done.Findings {
+		got[f.Object] = f.Type
+	}
+	if want := map[string]string{string(old): vault.RebuildEarlier, string(released): vault.RebuildLostHere}; fmt.Sprint(got) != fmt.Sprint(want) || done.Documents != 1 {
+		t.Errorf("findings %v, %d documents; want %v and the earlier one", got, done.Documents, want)
+	}
+	done, err = vaulttest.Rebuild(t.Context(), vaulttest.Options{Dir: root}, "cn-east")
+	if err != nil || len(done.Findings) > 0 || done.Documents != 1 {
+		t.Errorf("Rebuild from a region that has it = %+v, %v; want it, and no finding", done, err)
+	}
+	h = vaulttest.New(t, vaulttest.Options{Dir: root})
+	treat(t, h, r.Patient)
+	handles := open(t, h, clinician, vault.Ref{Document: old})
+	if handles[0].ID != released {
+		t.Errorf("%s leads to %s; want %s", old, handles[0].ID, released)
+	}
+	if got := read(t, handles[0]); !bytes.Equal(got, doc) {
+		t.Error("it comes back with other bytes")
+	}
+	eventually(t, "the old one gone", func() bool { return len(holders(t, h, old)) == 0 })
+}

@@ -144,7 +144,7 @@ func (r *rebuild) nameMissing(ctx context.Context) error {
 			return err
 		}
 		if len(ids) == 0 {
-			return r.thaw(ctx)
+			return errors.Join(r.sendAway(ctx), r.thaw(ctx))
 		}
 		last := string(ids[len(ids)-1])
 		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
@@ -193,6 +193,28 @@ func (r *rebuild) nameLost(ctx context.Context, tx *catalog.Tx, leaf audit.Leaf)
 		return nil
 	}
 	return r.freeze(ctx, tx, p)
+}
+
+// sendAway leaves jobs that take superseded objects out of the regions.
+func (r *rebuild) sendAway(ctx context.Context) error {
+	for after := record.ObjectID(""); ; {
+		var page []record.ObjectID
+		err := r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
+			if page, err = tx.Leaving(ctx, RebuildTwin, after, rebuildPage); err != nil {
+				return err
+			}
+			for _, id := range page {
+				if err := r.v.takeAwayEverywhere(ctx, tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		after = page[len(page)-1]
+	}
 }
 
 // freeze lets nothing be done with a patient of whom a record is missing: it may have

@@ -107,21 +107,24 @@ func (r *rebuild) each(ctx context.Context, n int, do func(ctx context.Context, 
 	return g.Wait()
 }
 
-// takeObjects takes in what leaves name; what none does waits for takeUnconfirmed.
+// takeObjects takes in what leaves name and nothing has superseded; the rest waits.
 func (r *rebuild) takeObjects(ctx context.Context, class string) error {
-	return r.takeListed(ctx, r.from.Data.List(ctx, class+"/", r.at.Position), false)
+	return r.takeListed(ctx, r.from.Data.List(ctx, class+"/", r.at.Position), "")
 }
 
-// rebuildUnconfirmed is the type of a finding that takeUnconfirmed will settle.
-const rebuildUnconfirmed = "unconfirmed"
+// Types of findings that takeWaiting settles: they say what waits.
+const (
+	rebuildLeaving     = "leaving"     // the log says that another stands in its place: taken back where that is not here
+	rebuildUnconfirmed = "unconfirmed" // no leaf names it: taken in where it verifies to its last byte
+)
 
-// takeUnconfirmed takes in what no leaf names and what verifies to its last byte.
-func (r *rebuild) takeUnconfirmed(ctx context.Context) error {
+// takeWaiting takes in what has waited.
+func (r *rebuild) takeWaiting(ctx context.Context, kind string) error {
 	waiting := func(yield func(storage.Info, error) bool) {
 		for after := (catalog.RebuildFinding{Key: r.at.Position, Type: "~"}); ; {
 			var page []catalog.RebuildFinding
 			err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-				page, err = tx.RebuildFindings(ctx, r.from.Name, rebuildUnconfirmed, after, rebuildPage)
+				page, err = tx.RebuildFindings(ctx, r.from.Name, kind, after, rebuildPage)
 				return err
 			})
 			if err != nil {
@@ -138,25 +141,27 @@ func (r *rebuild) takeUnconfirmed(ctx context.Context) error {
 			}
 		}
 	}
-	return r.takeListed(ctx, waiting, true)
+	return r.takeListed(ctx, waiting, kind)
 }
 
-func (r *rebuild) takeListed(ctx context.Context, list iter.Seq2[storage.Info, error], unconfirmed bool) error {
+// takeListed takes in what is listed; waited is why it was left until now, "" when this is
+// the first look at it.
+func (r *rebuild) takeListed(ctx context.Context, list iter.Seq2[storage.Info, error], waited string) error {
 	return r.pages(ctx, list, func(ctx context.Context, infos []storage.Info) (func(*catalog.Tx) error, error) {
 		all := make([]taken, len(infos))
 		err := r.each(ctx, len(infos), func(ctx context.Context, i int) (err error) {
-			all[i], err = r.examine(ctx, infos[i], unconfirmed)
+			all[i], err = r.examine(ctx, infos[i], waited)
 			return err
 		})
 		for _, t := range all {
-			if !t.later && t.id != "" {
+			if t.later == "" && t.id != "" {
 				r.state.Objects++
 				r.state.Bytes += t.bytes
 			}
 		}
 		return func(tx *catalog.Tx) error {
 			for i := range all {
-				if err := r.take(ctx, tx, all[i], unconfirmed); err != nil {
+				if err := r.take(ctx, tx, all[i], waited); err != nil {
 					return fmt.Errorf("%s: %w", all[i].key, err)
 				}
 			}
@@ -171,9 +176,10 @@ type taken struct {
 	id       record.ObjectID // "" when the name is none of an object's
 	bytes    int64           // read
 	leaf     *audit.Leaf     // that commits it
-	later    bool            // no leaf does: takeUnconfirmed's
+	later    string          // why it has to wait
 	known    bool            // the catalog has its row
 	leaving  bool            // another stands in its place
+	returns  bool            // that other is not here
 	finding  *RebuildFinding // why it is not taken in
 	object   catalog.Object
 	document *catalog.Document
@@ -195,7 +201,7 @@ func classOf(key string) string { return key[:len("objects")] }
 
 // examine reads one object, compares it with the log and opens what a catalog knows of
 // it. The error is one after which it makes no sense to go on.
-func (r *rebuild) examine(ctx context.Context, info storage.Info, unconfirmed bool) (t taken, err error) {
+func (r *rebuild) examine(ctx context.Context, info storage.Info, waited string) (t taken, err error) {
 	t.key = info.Key
 	id, ok := objectAt(info.Key)
 	if !ok {
@@ -205,10 +211,14 @@ func (r *rebuild) examine(ctx context.Context, info storage.Info, unconfirmed bo
 	t.id = id
 	var row catalog.Object
 	err = r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		t.known, t.leaving, t.leaf = false, false, nil
+		t.known, t.leaving, t.returns, t.leaf = false, false, false, nil
 		var err error
 		if row, err = tx.Object(ctx, id); err == nil {
 			t.known, t.leaving = true, row.SupersededBy != ""
+			if t.leaving {
+				_, err = tx.Document(ctx, row.SupersededBy)
+				t.returns = errors.Is(err, catalog.ErrNotFound)
+			}
 		} else if !errors.Is(err, catalog.ErrNotFound) {
 			return err
 		}
@@ -223,11 +233,14 @@ func (r *rebuild) examine(ctx context.Context, info storage.Info, unconfirmed bo
 		t.leaf = &leaf
 		return err
 	})
-	if err != nil || t.leaving {
+	switch {
+	case err != nil, t.leaving && !t.returns:
 		return t, err
-	}
-	if t.leaf == nil && !t.known && !unconfirmed {
-		t.later = true
+	case t.leaving && waited == "":
+		t.later = rebuildLeaving // what stands in its place may come yet
+		return t, nil
+	case t.leaf == nil && !t.known && waited == "":
+		t.later = rebuildUnconfirmed
 		return t, nil
 	}
 	body, err := r.swallow(ctx, t.key)
@@ -244,7 +257,7 @@ func (r *rebuild) examine(ctx context.Context, info storage.Info, unconfirmed bo
 		t.known && (row.Size != body.size || row.SHA256 != body.sum):
 		t.refuse(RebuildDamaged, "its bytes are not those that the log names", "copy it from another region")
 		return t, nil
-	case t.known:
+	case t.known && !t.returns:
 		t.object = row
 		return t, nil
 	}
@@ -520,9 +533,9 @@ const (
 )
 
 // take writes what was found out about one name.
-func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, unconfirmed bool) error {
-	if unconfirmed {
-		if err := tx.DropRebuildFinding(ctx, r.from.Name, t.key, rebuildUnconfirmed); err != nil {
+func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited string) error {
+	if waited != "" {
+		if err := tx.DropRebuildFinding(ctx, r.from.Name, t.key, waited); err != nil {
 			return err
 		}
 	}
@@ -531,12 +544,17 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, unconfirmed
 		return r.found(ctx, tx, t.key, *t.finding)
 	case t.id == "":
 		return nil
-	case t.later:
-		return r.found(ctx, tx, t.key, RebuildFinding{Type: rebuildUnconfirmed, Object: string(t.id), Class: classOf(t.key)})
-	case t.leaving:
-		return r.v.takeAway(ctx, tx, t.id, r.from.Name)
-	case t.known:
+	case t.later != "":
+		return r.found(ctx, tx, t.key, RebuildFinding{Type: t.later, Object: string(t.id), Class: classOf(t.key)})
+	case t.leaving && !t.returns:
+		return tx.Promise(ctx, t.id, []string{r.from.Name}) // to be taken away at the end
+	case t.known && !t.returns:
 		return r.lies(ctx, tx, t.id)
+	}
+	if t.returns {
+		if err := r.comeBack(ctx, tx, t); err != nil {
+			return err
+		}
 	}
 	err := r.patient(ctx, tx, t.object.Patient, func(p *catalog.Patient) {
 		p.Generation = max(p.Generation, t.object.Generation)
@@ -564,6 +582,20 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, unconfirmed
 	return r.keepTaken(ctx, tx, t)
 }
 
+// comeBack makes room for a document that was superseded by one that is lost.
+func (r *rebuild) comeBack(ctx context.Context, tx *catalog.Tx, t taken) error {
+	if err := tx.Return(ctx, t.id); err != nil {
+		return err
+	}
+	leaf := r.leaf(ActionReturned)
+	leaf.Patient, leaf.Object = t.object.Patient, t.id
+	if err := appendLeaf(ctx, tx, leaf); err != nil {
+		return err
+	}
+	return r.found(ctx, tx, t.key, RebuildFinding{Type: RebuildEarlier, Object: string(t.id), Class: t.object.Class, Patient: t.object.Patient,
+		Evidence: "the log says that another stands in its place, which is not here", Repair: "rebuild from a region that has the other; or look whether this one is as it should be"})
+}
+
 // takeDocument writes a document's row. Where another has its place, both are kept.
 func (r *rebuild) takeDocument(ctx context.Context, tx *catalog.Tx, t taken) error {
 	d := *t.document
@@ -575,7 +607,16 @@ func (r *rebuild) takeDocument(ctx context.Context, tx *catalog.Tx, t taken) err
 		return err
 	}
 	twin, err := tx.DocumentByFingerprint(ctx, d.Patient, d.Fingerprint)
-	if err == nil { // the same original: what came first leads
+	if err == nil {
+		if newer, err := r.supersedes(ctx, tx, t, twin.ID); err != nil {
+			return err
+		} else if newer {
+			if err := tx.Supersede(ctx, twin.ID, d); err != nil {
+				return err
+			}
+			return r.keepTaken(ctx, tx, t)
+		}
+		// The same original: what came first leads.
 		o := t.object
 		o.SupersededBy = twin.ID
 		if err := errors.Join(tx.Leave(ctx, o), r.lies(ctx, tx, o.ID)); err != nil {
@@ -600,6 +641,27 @@ func (r *rebuild) takeDocument(ctx context.Context, tx *catalog.Tx, t taken) err
 		return err
 	}
 	return r.keepTaken(ctx, tx, t)
+}
+
+// supersedes says whether the log says that t stands in the place of an earlier object,
+// directly or with others between.
+func (r *rebuild) supersedes(ctx context.Context, tx *catalog.Tx, t taken, earlier record.ObjectID) (bool, error) {
+	leaf := t.leaf
+	for leaf != nil && leaf.Commit.Supersedes != "" && leaf.Commit.Supersedes != earlier {
+		data, err := tx.CommitOf(ctx, leaf.Commit.Supersedes)
+		if errors.Is(err, catalog.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		before, err := audit.ParseLeaf(data)
+		if err != nil {
+			return false, err
+		}
+		leaf = &before
+	}
+	return leaf != nil && leaf.Commit.Supersedes == earlier, nil
 }
 
 // keepTaken promises a new row to the regions and, when no leaf commits it, writes one.

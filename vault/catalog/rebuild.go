@@ -175,6 +175,26 @@ func (t *Tx) Leave(ctx context.Context, o Object) error {
 	return attempt(err, "leave %s", old)
 }
 
+// Return takes back that another stands in the place of an object: the row goes, so that
+// it can be written anew.
+func (t *Tx) Return(ctx context.Context, id record.ObjectID) error {
+	var b builder
+	b.add("DELETE FROM objects WHERE id = ? AND superseded_by <> ''", string(id))
+	return attempt(t.one(ctx, &b), "return %s", id)
+}
+
+// Leaving lists superseded objects that may lie in a region still, behind an id; not those
+// that a rebuild keeps beside what stands in their place.
+func (t *Tx) Leaving(ctx context.Context, keptAs string, after record.ObjectID, limit int) ([]record.ObjectID, error) {
+	var b builder
+	b.add("SELECT o.id FROM objects o WHERE o.superseded_by <> '' AND o.id > ?"+
+		" AND EXISTS (SELECT 1 FROM placements p WHERE p.key = o.class || '/' || substr(o.id, 1, 2) || '/' || o.id)"+
+		" AND NOT EXISTS (SELECT 1 FROM rebuild_findings f WHERE f.key = o.class || '/' || substr(o.id, 1, 2) || '/' || o.id AND f.type = ?)"+
+		" ORDER BY o.id LIMIT ?", string(after), keptAs, limit32(limit))
+	ids, err := t.objectIDs(ctx, &b)
+	return ids, attempt(err, "objects on their way out")
+}
+
 // Sample picks up to n documents at random.
 func (t *Tx) Sample(ctx context.Context, n int) ([]Document, error) {
 	var b builder
