@@ -21,6 +21,7 @@ const (
 	jobRemove   = "remove"           // a superseded object from a region
 	jobList     = "rederive"         // the documents of a re-derivation
 	jobRederive = "rederive-objects" // one of them
+	jobWalk     = "walk"             // over all objects, on a region's account
 )
 
 const (
@@ -62,7 +63,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobList, jobRederive}, 1, jobLease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobWalk, jobList, jobRederive}, 1, jobLease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -126,6 +127,8 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 	switch job.Kind {
 	case jobList:
 		return v.listStale(ctx, job, owner)
+	case jobWalk:
+		return v.walk(ctx, job, owner)
 	case jobRederive:
 		return v.rederiveObject(ctx, job, owner)
 	}
@@ -196,6 +199,9 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 	if o.SupersededBy != "" {
 		// An attempt that was cut off may have left it there.
 		return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error { return v.takeAway(ctx, tx, o.ID, c.Region) })
+	}
+	if v.leaving(c.Region) {
+		return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error { return tx.Unpromise(ctx, o.ID, c.Region) })
 	}
 	if !slices.Contains(v.permitted(p), c.Region) {
 		return fmt.Errorf("%w: region %s may not hold this patient's documents", errNotPermitted, c.Region)

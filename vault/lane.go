@@ -82,7 +82,11 @@ func (l *lane) lease(ctx context.Context) ([]catalog.Job, error) {
 			full = true
 		}
 	}
-	jobs, err := l.v.cfg.Catalog.LeaseIn(ctx, l.region.Name, []string{jobCopy, jobRemove}, free, jobLease, l.owner)
+	kinds := []string{jobCopy, jobRemove}
+	if l.v.regionIs(l.region.Name, catalog.RegionFrozen) {
+		kinds = []string{jobRemove}
+	}
+	jobs, err := l.v.cfg.Catalog.LeaseIn(ctx, l.region.Name, kinds, free, jobLease, l.owner)
 	for range free - len(jobs) {
 		<-l.slots
 	}

@@ -1,12 +1,15 @@
 package vault_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"medvault/imaging/imagingtest"
 	"medvault/storage"
 	"medvault/storage/storetest"
 	"medvault/vault"
+	"medvault/vault/record"
 	"medvault/vault/vaulttest"
 )
 
@@ -86,6 +89,73 @@ func TestARegionThatWasDownHasItsCopiesAtOnce(t *testing.T) {
 	s = state(t, h, "cn-south")
 	if s.RPO != 0 || s.Objects != documents || s.Lag.Count != documents || s.Lag.P50 <= 0 || s.Lag.P99 < s.Lag.P50 {
 		t.Errorf("after it was caught up = %+v", s)
+	}
+	if f := verify(t, h, "read").Findings; len(f) > 0 {
+		t.Errorf("findings = %+v; want none", f)
+	}
+}
+
+func order(t *testing.T, h *vaulttest.House, region, what string) {
+	t.Helper()
+	if err := h.OrderRegion(t.Context(), operator, region, what); err != nil {
+		t.Fatalf("%s %s = %v", what, region, err)
+	}
+}
+
+func TestAFrozenRegionGetsNothingUntilItIsThawed(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	before := put(t, h, ct(patient(), 1))
+	eventually(t, "three copies", func() bool { return len(holders(t, h, before.ID)) == 3 })
+	order(t, h, "cn-south", vault.OrderFreeze)
+	refusedAs(t, "freezing a second", h.OrderRegion(t.Context(), operator, "cn-east", vault.OrderFreeze), record.ErrConflict, "too-few-regions")
+	refusedAs(t, "draining a second", h.OrderRegion(t.Context(), operator, "cn-east", vault.OrderDrain), record.ErrConflict, "too-few-regions")
+	refusedAs(t, "an auditor's order", h.OrderRegion(t.Context(), auditor, "cn-south", vault.OrderThaw), record.ErrDenied, "")
+	during := put(t, h, ct(patient(), 2))
+	time.Sleep(1500 * time.Millisecond) // more than a lane waits
+	if at := holders(t, h, during.ID); !slices.Equal(at, []string{"cn-north", "cn-east"}) {
+		t.Errorf("stored while cn-south was frozen: lies in %v", at)
+	}
+	s := state(t, h, "cn-south")
+	if s.State != "frozen" || s.Pending != 1 || s.RPO <= 0 || s.Problem == "" || s.Since == nil {
+		t.Errorf("the frozen region = %+v", s)
+	}
+	order(t, h, "cn-south", vault.OrderThaw)
+	eventually(t, "what it missed came there", func() bool { return len(holders(t, h, during.ID)) == 3 })
+	eventually(t, "nothing is behind", func() bool { s := state(t, h, "cn-south"); return s.Pending == 0 && s.RPO == 0 && s.Problem == "" })
+	if n := len(leaves(t, h, record.ActionRegionsManage)); n != 5 {
+		t.Errorf("%d leaves of two orders and three refusals", n)
+	}
+}
+
+func TestARegionIsDrainedAndFilledAgain(t *testing.T) {
+	h, faulty := faultyHouse(t, vaulttest.Options{})
+	faulty["cn-east/data"].Inject(storetest.Fault{Op: "put", Err: storage.ErrAway}) // so that its copies are still to come
+	var ids []record.ObjectID
+	for i := range 5 {
+		ids = append(ids, put(t, h, ct(patient(), i+1)).ID)
+	}
+	order(t, h, "cn-south", vault.OrderDrain)
+	faulty["cn-east/data"].Heal()
+	eventually(t, "the others hold it all", func() bool { return state(t, h, "cn-south").State == "drained" })
+	for _, id := range ids {
+		if at := holders(t, h, id); len(at) != 3 {
+			t.Errorf("after the drain %s lies in %v", id, at)
+		}
+	}
+	during := put(t, h, ct(patient(), 9))
+	if s := state(t, h, "cn-south"); s.Pending != 0 || s.Walk == nil || s.Walk.Kind != "check" || s.Walk.Ended == nil || s.Walk.Seen < 5 {
+		t.Errorf("the drained region = %+v, walk %+v", s, s.Walk)
+	}
+	if at := holders(t, h, during.ID); !slices.Equal(at, []string{"cn-north", "cn-east"}) {
+		t.Errorf("stored after the drain: lies in %v", at)
+	}
+	order(t, h, "cn-south", vault.OrderThaw)
+	eventually(t, "it is filled", func() bool {
+		s := state(t, h, "cn-south")
+		return s.Walk.Kind == "backfill" && s.Walk.Ended != nil && s.Pending == 0
+	})
+	if at := holders(t, h, during.ID); len(at) != 3 {
+		t.Errorf("after it was filled: lies in %v", at)
 	}
 	if f := verify(t, h, "read").Findings; len(f) > 0 {
 		t.Errorf("findings = %+v; want none", f)

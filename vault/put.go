@@ -189,9 +189,10 @@ func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted [
 	if s.intent, err = v.intents.begin(s.key()); err != nil {
 		return nil, err
 	}
+	now := v.notFrozen(permitted)
 	placed, err = v.cfg.Regions.Put(ctx, s.key(), s.spool.body(), replica.Placement{
-		Regions: permitted,
-		Quorum:  v.cfg.Quorum(len(permitted)),
+		Regions: now,
+		Quorum:  v.cfg.Quorum(len(now)),
 		Ready:   func(ctx context.Context, region string) error { return v.placeWraps(ctx, k, region) },
 	})
 	if err != nil {
@@ -201,9 +202,13 @@ func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted [
 	return placed, nil
 }
 
-// permitted names the regions where a patient's objects may lie.
+// permitted names the regions where a patient's objects may lie and that are not to be
+// given up.
 func (v *Vault) permitted(p catalog.Patient) (names []string) {
 	for _, r := range v.cfg.Regions.Regions() {
+		if v.leaving(r.Name) {
+			continue
+		}
 		if residency.Permit(r.Jurisdiction, p.Country, v.cfg.Consent.Abroad(p.Token, r.Jurisdiction)).Permit {
 			names = append(names, r.Name)
 		}

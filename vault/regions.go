@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +21,10 @@ type RegionStatus struct {
 	Objects      int64  `json:"objects"`    // the catalog says it holds
 	Bytes        int64  `json:"bytes"`
 	Problem      string `json:"problem,omitempty"`
+
+	State string      `json:"state"` // "active", "frozen", "draining" or "drained"
+	Since *time.Time  `json:"since,omitempty"`
+	Walk  *RegionWalk `json:"walk,omitempty"` // left out: never
 
 	// What it was promised and does not hold yet.
 	Pending      int64   `json:"pending"`
@@ -85,9 +88,14 @@ func (v *Vault) State(ctx context.Context) ([]RegionStatus, error) {
 		if err != nil {
 			return err
 		}
+		orders, err := tx.RegionStates(ctx)
+		if err != nil {
+			return err
+		}
 		for i := range states {
 			s := &states[i]
 			s.Log = logStatus(logs[s.Name])
+			s.tellState(orders[s.Name])
 			s.Verified = verifiedOf(verified, s.Name)
 			if err := v.recall(ctx, tx, s); err != nil {
 				return err
@@ -116,7 +124,7 @@ func (v *Vault) recall(ctx context.Context, tx *catalog.Tx, s *RegionStatus) (er
 		s.RPO = max(now.Sub(waiting.Oldest), time.Millisecond).Seconds()
 	}
 	if s.RPO > rpoAlarm.Seconds() {
-		s.Problem = strings.TrimPrefix(s.Problem+"; region is behind", "; ")
+		s.add("region is behind")
 	}
 	took, err := tx.Lags(ctx, s.Name, now.Add(-lagSpan), lagCount)
 	if err != nil {
@@ -188,7 +196,7 @@ func (v *Vault) probe(ctx context.Context, r storage.Region) RegionStatus {
 	}
 	if err := v.cfg.Services[r.Name].Health(ctx); err != nil {
 		s.KeyService = false
-		s.Problem = strings.TrimPrefix(s.Problem+"; key service does not answer", "; ")
+		s.add("key service does not answer")
 	}
 	return s
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -73,7 +74,8 @@ type Vault struct {
 	held    *placedWraps
 	copiers map[string]*replica.Set // by region: what brings copies there
 	counts  regionCounts
-	cared   sync.Map // dev only: record.PatientToken → true, of patients somebody treats or has treated
+	states  atomic.Pointer[map[string]catalog.RegionState] // by region, as last read
+	cared   sync.Map                                       // dev only: record.PatientToken → true, of patients somebody treats or has treated
 }
 
 // readWindow is how long one leaf stands for repeated reads of the same object by
@@ -173,6 +175,10 @@ func (v *Vault) Run(ctx context.Context) (err error) {
 	defer wg.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if err := v.meetRegions(ctx); err != nil {
+		return err
+	}
+	wg.Go(func() { v.watchStates(ctx) })
 	for range v.cfg.Workers {
 		wg.Go(func() { v.work(ctx) })
 	}

@@ -48,6 +48,11 @@ func (c *Client) Regions(ctx context.Context) ([]vault.RegionStatus, error) {
 	return answer.Regions, err
 }
 
+// OrderRegion changes what is done with a region: vault.OrderFreeze and its like.
+func (c *Client) OrderRegion(ctx context.Context, region, order string) error {
+	return c.call(ctx, http.MethodPost, "/api/v1/regions/"+url.PathEscape(region)+"/orders", map[string]string{"order": order}, nil)
+}
+
 // AuditVerify has the vault check its log.
 func (c *Client) AuditVerify(ctx context.Context) (vault.AuditReport, error) {
 	var report vault.AuditReport

@@ -30,6 +30,7 @@ type Config struct {
 func Register(r gin.IRouter, cfg Config) {
 	f := &face{vault: cfg.Vault}
 	r.GET("/regions", f.regions)
+	r.POST("/regions/:region/orders", f.orderRegion)
 	f.registerVerifications(r)
 	r.GET("/audit/verify", f.auditVerify)
 	r.GET("/audit/export", f.auditExport)
@@ -45,6 +46,24 @@ type face struct{ vault *vault.Vault }
 // Regions is the answer to GET regions.
 type Regions struct {
 	Regions []vault.RegionStatus `json:"regions"`
+}
+
+// RegionOrder is the body of POST regions/{region}/orders.
+type RegionOrder struct {
+	Order string `json:"order"` // "freeze", "thaw", "drain" or "backfill"
+}
+
+func (f *face) orderRegion(c *gin.Context) {
+	var body RegionOrder
+	err := decode(c.Request.Body, &body)
+	if err == nil {
+		err = f.vault.OrderRegion(c.Request.Context(), answer.Actor(c), c.Param("region"), body.Order)
+	}
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
 }
 
 func (f *face) regions(c *gin.Context) {

@@ -25,7 +25,43 @@ func newRegionsCommand(a *app) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.regions(cmd.Context(), &at) },
 	}
 	at.addFlags(cmd, record.RoleOperator)
+	for _, order := range []struct{ name, short, long string }{
+		{vault.OrderFreeze, "copy nothing to a region until it is thawed", "freeze leaves a region as it is: nothing is copied there, it is still read, and what it\nmisses is counted."},
+		{vault.OrderThaw, "take a region back into use", "thaw ends freeze and drain; what the region missed is copied there."},
+		{vault.OrderDrain, "give up a region", "drain promises a region nothing more and gives the others what it holds. It may be taken\nout of the configuration once `medvault regions` says drained."},
+		{vault.OrderBackfill, "promise a region all that it may hold", "backfill is begun without being asked when a region joins empty. What the region was\npromised already stays as it is."},
+	} {
+		cmd.AddCommand(newRegionOrder(a, order.name, order.short, order.long))
+	}
 	return cmd
+}
+
+func newRegionOrder(a *app, order, short, long string) *cobra.Command {
+	var at connection
+	cmd := &cobra.Command{
+		Use:   order + " REGION",
+		Short: short,
+		Long:  long,
+		Args:  wantArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			to, err := at.open()
+			if err != nil {
+				return err
+			}
+			if err := to.OrderRegion(cmd.Context(), args[0], order); err != nil {
+				return err
+			}
+			return a.print(orderedRegion{args[0], order}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", args[0], order) })
+		},
+	}
+	at.addFlags(cmd, record.RoleOperator)
+	return cmd
+}
+
+// orderedRegion is the JSON of an order about a region.
+type orderedRegion struct {
+	Region string `json:"region"`
+	Order  string `json:"order"`
 }
 
 // listedRegions is the JSON of regions.
@@ -43,9 +79,9 @@ func (a *app) regions(ctx context.Context, at *connection) error {
 		return err
 	}
 	err = a.print(listedRegions{append([]vault.RegionStatus{}, regions...)}, func(w io.Writer) {
-		rows := [][]string{{"REGION", "IN", "STORAGE", "KEYS", "OBJECTS", "BYTES", "PENDING", "RPO", "LAG P95", "FAILED", "VERIFIED", "PROBLEM"}}
+		rows := [][]string{{"REGION", "IN", "STATE", "STORAGE", "KEYS", "OBJECTS", "BYTES", "PENDING", "RPO", "LAG P95", "FAILED", "VERIFIED", "PROBLEM"}}
 		for _, r := range regions {
-			rows = append(rows, []string{r.Name, r.Jurisdiction, upOrDown(r.Reachable), upOrDown(r.KeyService),
+			rows = append(rows, []string{r.Name, r.Jurisdiction, stateOf(r), upOrDown(r.Reachable), upOrDown(r.KeyService),
 				strconv.FormatInt(r.Objects, 10), strconv.FormatInt(r.Bytes, 10), strconv.FormatInt(r.Pending, 10), seconds(r.RPO), lag95(r.Lag), failures(r), lastVerified(r), r.Problem})
 		}
 		table(w, rows)
@@ -85,6 +121,14 @@ func lag95(l vault.Lag) string {
 		return "-"
 	}
 	return seconds(l.P95)
+}
+
+// stateOf tells a region's state, with how far a walk under way is.
+func stateOf(r vault.RegionStatus) string {
+	if w := r.Walk; w != nil && w.Ended == nil {
+		return fmt.Sprintf("%s, %s %d of %d", r.State, w.Kind, w.Seen, w.Total)
+	}
+	return r.State
 }
 
 // failures of the last hour, with the last one's code.

@@ -50,8 +50,8 @@ var rights = []right{
 	{"reviewer", "document.search", "HQUALIMP HOPERAT", "house any", "deidentified"},
 	{"researcher", "document.read", "HRESCH", "consented", "deidentified"},
 	{"researcher", "document.search", "HRESCH", "house consented", "deidentified"},
-	{"operator", "regions.list regions.verify regions.repair regions.decrypt regions.discard", "HSYSADMIN HOPERAT", "house", ""},
-	{"admin", "regions.list regions.verify regions.repair regions.decrypt regions.discard keys.manage", "HSYSADMIN HOPERAT", "house", ""},
+	{"operator", "regions.list regions.verify regions.repair regions.decrypt regions.discard regions.manage", "HSYSADMIN HOPERAT", "house", ""},
+	{"admin", "regions.list regions.verify regions.repair regions.decrypt regions.discard regions.manage keys.manage", "HSYSADMIN HOPERAT", "house", ""},
 	{"admin", "care.add care.end care.list", "HSYSADMIN HOPERAT", "any", ""},
 	{"dpo", "care.add care.end care.list", "HCOMPL", "any", ""},
 	{"dpo", "audit.read", "HCOMPL", "house any", ""},
@@ -106,7 +106,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 	roles := append(record.Roles(), "", "janitor")
 	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat"}
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
-		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "audit.read", "keys.manage", "attest.read", "document.export",
+		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "keys.manage", "attest.read", "document.export",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}

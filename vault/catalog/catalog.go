@@ -96,7 +96,7 @@ func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
 	if c.terms, err = prepareRows(ctx, c.write, "terms (patient, owner, value)", 3); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
-	if c.placements, err = prepareRows(ctx, c.write, "placements (key, region, object, size, placed_at, promised_at)", 6); err != nil {
+	if c.placements, err = prepareRows(ctx, c.write, "placements (key, region, object, size, placed_at, promised_at, stored_at)", 7); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
 	if c.reads = c.writes; c.read != c.write {

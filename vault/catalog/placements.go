@@ -34,7 +34,7 @@ func (t *Tx) PlaceNew(ctx context.Context, o Object, promised, placed []string, 
 		if slices.Contains(placed, promised[i]) {
 			since = millis(at)
 		}
-		return append(args, o.Key(), promised[i], string(o.ID), o.Size, since, millis(at))
+		return append(args, o.Key(), promised[i], string(o.ID), o.Size, since, millis(at), millis(o.Created))
 	})
 	return attempt(err, "place %s", o.ID)
 }
@@ -113,8 +113,8 @@ WHERE region = $1 AND placed_at = 0`, region).Scan(&w.Objects, &w.Bytes)
 		return w, attempt(err, "what waits for %s", region)
 	}
 	var created int64
-	err = t.tx.QueryRowContext(ctx, `SELECT o.created_at FROM placements p JOIN objects o ON o.id = p.object
-WHERE p.region = $1 AND p.placed_at = 0 AND o.superseded_by = '' ORDER BY p.object LIMIT 1`, region).Scan(&created)
+	err = t.tx.QueryRowContext(ctx, `SELECT p.stored_at FROM placements p JOIN objects o ON o.id = p.object
+WHERE p.region = $1 AND p.placed_at = 0 AND o.superseded_by = '' ORDER BY p.stored_at LIMIT 1`, region).Scan(&created)
 	w.Oldest = fromMillis(created)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil

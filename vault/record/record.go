@@ -156,21 +156,22 @@ func DefaultPurpose(r Role) Purpose {
 type Action string
 
 const (
-	ActionStore     Action = "document.store"
-	ActionRead      Action = "document.read"
-	ActionSearch    Action = "document.search"
-	ActionCareAdd   Action = "care.add"
-	ActionCareEnd   Action = "care.end"
-	ActionCareList  Action = "care.list"
-	ActionRegions   Action = "regions.list"
-	ActionVerify    Action = "regions.verify"
-	ActionRepair    Action = "regions.repair"
-	ActionDecrypt   Action = "regions.decrypt" // learn of every object whether its keys open it, and nothing else
-	ActionDiscard   Action = "regions.discard" // delete from quarantine, two persons
-	ActionAuditRead Action = "audit.read"
-	ActionKeys      Action = "keys.manage"
-	ActionAttest    Action = "attest.read"
-	ActionExport    Action = "document.export"
+	ActionStore         Action = "document.store"
+	ActionRead          Action = "document.read"
+	ActionSearch        Action = "document.search"
+	ActionCareAdd       Action = "care.add"
+	ActionCareEnd       Action = "care.end"
+	ActionCareList      Action = "care.list"
+	ActionRegions       Action = "regions.list"
+	ActionVerify        Action = "regions.verify"
+	ActionRepair        Action = "regions.repair"
+	ActionDecrypt       Action = "regions.decrypt" // learn of every object whether its keys open it, and nothing else
+	ActionDiscard       Action = "regions.discard" // delete from quarantine, two persons
+	ActionRegionsManage Action = "regions.manage"  // freeze, drain, fill
+	ActionAuditRead     Action = "audit.read"
+	ActionKeys          Action = "keys.manage"
+	ActionAttest        Action = "attest.read"
+	ActionExport        Action = "document.export"
 
 	ActionSupersede Action = "document.supersede" // by the vault itself
 

@@ -3,9 +3,9 @@
 
 -- +goose Up
 
--- region is '' for work that is about none. An object's id has 36 characters.
+-- region is '' for work that is about none. An object's id has 32 characters.
 ALTER TABLE jobs ADD COLUMN region TEXT NOT NULL DEFAULT '';
-UPDATE jobs SET region = substr(key, 38) WHERE kind IN ('copy', 'remove');
+UPDATE jobs SET region = substr(key, 34) WHERE kind IN ('copy', 'remove');
 DROP INDEX jobs_due;
 CREATE INDEX jobs_due ON jobs (region, kind, not_before);
 
@@ -13,8 +13,10 @@ CREATE INDEX jobs_due ON jobs (region, kind, not_before);
 ALTER TABLE placements ADD COLUMN promised_at BIGINT NOT NULL DEFAULT 0;
 DROP INDEX placements_by_region;
 CREATE INDEX placements_by_region ON placements (region, placed_at, promised_at, size);
--- Ids sort by time: the first is the oldest that waits.
-CREATE INDEX placements_waiting ON placements (region, object) WHERE placed_at = 0;
+-- stored_at is the object's created_at, so that the oldest that waits is found at once.
+ALTER TABLE placements ADD COLUMN stored_at BIGINT NOT NULL DEFAULT 0;
+UPDATE placements SET stored_at = COALESCE((SELECT o.created_at FROM objects o WHERE o.id = placements.object), 0) WHERE placed_at = 0;
+CREATE INDEX placements_waiting ON placements (region, stored_at) WHERE placed_at = 0;
 
 -- Attempts that failed, and why, by the minute (of unix time).
 CREATE TABLE region_failures (

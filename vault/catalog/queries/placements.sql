@@ -1,6 +1,6 @@
 -- name: PromiseRegion :execrows
-INSERT INTO placements (key, region, object, size, placed_at, promised_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST(sqlc.arg(region) AS TEXT), o.id, o.size, 0, CAST(sqlc.arg(at) AS BIGINT) FROM objects o
+INSERT INTO placements (key, region, object, size, placed_at, promised_at, stored_at)
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST(sqlc.arg(region) AS TEXT), o.id, o.size, 0, CAST(sqlc.arg(at) AS BIGINT), o.created_at FROM objects o
 WHERE o.id = sqlc.arg(id)
 ON CONFLICT (key, region) DO NOTHING;
 

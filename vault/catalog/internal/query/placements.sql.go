@@ -125,8 +125,8 @@ func (q *Queries) MarkPlaced(ctx context.Context, arg MarkPlacedParams) (int64, 
 }
 
 const promiseRegion = `-- name: PromiseRegion :execrows
-INSERT INTO placements (key, region, object, size, placed_at, promised_at)
-SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST($1 AS TEXT), o.id, o.size, 0, CAST($2 AS BIGINT) FROM objects o
+INSERT INTO placements (key, region, object, size, placed_at, promised_at, stored_at)
+SELECT o.class || '/' || substr(o.id, 1, 2) || '/' || o.id, CAST($1 AS TEXT), o.id, o.size, 0, CAST($2 AS BIGINT), o.created_at FROM objects o
 WHERE o.id = $3
 ON CONFLICT (key, region) DO NOTHING
 `
