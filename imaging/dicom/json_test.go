@@ -242,7 +242,7 @@ func TestDescribeAgainstPydicom(t *testing.T) {
 			}
 		}
 	}
-	if compared < 850 {
+	if compared < 850 && !raced {
 		t.Errorf("%d files compared; want at least 850 of the %d", compared, len(files))
 	}
 	t.Logf("%d files, %d attributes, %d differ", compared, attributes, differ)

@@ -81,7 +81,7 @@ func TestMasksOnRealFiles(t *testing.T) {
 		}
 	}
 	t.Logf("%d files: %v; %d compared", len(files), outcomes, compared)
-	if outcomes["masked"] < 200 || second && compared < 200 {
+	if (outcomes["masked"] < 200 || second && compared < 200) && !raced {
 		t.Errorf("%d masked, %d compared; want at least 200 of each", outcomes["masked"], compared)
 	}
 }

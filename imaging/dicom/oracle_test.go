@@ -16,7 +16,7 @@ import (
 	"medvault/imaging/dicom"
 )
 
-// corpus lists the real DICOM files, or skips.
+// corpus lists the real DICOM files, with the race detector one of eight, or skips.
 func corpus(tb testing.TB) []string {
 	root := os.Getenv("MEDVAULT_CORPUS")
 	if root == "" {
@@ -35,6 +35,13 @@ func corpus(tb testing.TB) []string {
 	}
 	if err != nil {
 		tb.Fatal(err)
+	}
+	if raced {
+		var some []string
+		for i := 0; i < len(files); i += 8 {
+			some = append(some, files[i])
+		}
+		return some
 	}
 	return files
 }
@@ -90,7 +97,7 @@ func TestSplitterAgainstPydicom(t *testing.T) {
 		}
 	}
 	compare()
-	if same < 850 {
+	if same < 850 && !raced {
 		t.Errorf("%d files compared; want at least 850 of the %d", same, len(files))
 	}
 	t.Logf("same %d, different %d, not comparable %d", same, differ, skipped)

@@ -28,8 +28,11 @@ const scoreFile = "score.json"
 // compares every value with an answer key. MEDVAULT_SCORE_MISSES names a folder
 // for the list of what was wrong.
 func TestScore(t *testing.T) {
-	scrubber := dicom.New()
-	result, err := imagingtest.Score(scrubber, imagingtest.Set(1, 2100, imagingtest.DefaultOptions()...), pseudonyms)
+	scrubber, objects := dicom.New(), 2100
+	if raced {
+		objects = 210
+	}
+	result, err := imagingtest.Score(scrubber, imagingtest.Set(1, objects, imagingtest.DefaultOptions()...), pseudonyms)
 	t.Log("\n" + result.Table())
 	saveMisses(t, "score", result)
 	if err != nil {
@@ -37,6 +40,9 @@ func TestScore(t *testing.T) {
 	}
 	if len(result.Misses) > 0 {
 		t.Errorf("%d misses:\n%s", len(result.Misses), strings.Join(first(result.Misses, 20), "\n"))
+	}
+	if raced {
+		return
 	}
 	if result.Objects < 2000 || result.Classes < 40 || result.Syntaxes < 12 {
 		t.Errorf("%d objects, %d classes, %d syntaxes; want at least 2000, 40 and 12", result.Objects, result.Classes, result.Syntaxes)
@@ -55,11 +61,15 @@ func TestScoreOfOptions(t *testing.T) {
 		}
 		sets[name] = one
 	}
+	objects := 430
+	if raced {
+		objects = 86 // two of each class
+	}
 	for name, set := range sets {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			scrubber := dicom.With(dicom.Config{Profile: name, Options: set})
-			result, err := imagingtest.Score(scrubber, imagingtest.Set(2, 430, set.Names()...), pseudonyms)
+			result, err := imagingtest.Score(scrubber, imagingtest.Set(2, objects, set.Names()...), pseudonyms)
 			if err != nil {
 				t.Fatal(err)
 			}

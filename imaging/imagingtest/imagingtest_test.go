@@ -117,7 +117,7 @@ func TestSniff(t *testing.T) {
 }
 
 func TestStreamHoldsOneFrame(t *testing.T) {
-	const frames = 256 // 128 MiB
+	const frames = 64 // 32 MiB
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	var n counter
