@@ -335,7 +335,7 @@ func TestKillBetweenAnyTwoWritesOfAnExport(t *testing.T) {
 		if size < before {
 			t.Fatalf("killed before write %d: %d leaves; had %d", writes, size, before)
 		}
-		if before = size; err == nil {
+		if err == nil {
 			break
 		}
 		if !errors.Is(err, errKilled) {

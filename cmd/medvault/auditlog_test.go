@@ -144,7 +144,7 @@ func TestADevThatWasPutBackIsRefusedUntilItImports(t *testing.T) {
 	if done.Leaves < 2 || len(done.Unknown) == 0 {
 		t.Errorf("audit import = %+v; want the upload's leaves, and the document named", done)
 	}
-	dev = runDev(t, dir, "--no-sample")
+	runDev(t, dir, "--no-sample")
 	command(t, exitClean, "audit", "verify", "--dev", dir)
 	command(t, exitUsage, "audit", "import", "--from", "cn-east")
 	command(t, exitUsage, "audit", "import", "--dev", dir)
