@@ -161,3 +161,24 @@ func TestARegionIsDrainedAndFilledAgain(t *testing.T) {
 		t.Errorf("findings = %+v; want none", f)
 	}
 }
+
+// What one gateway has begun and cannot end another does, once.
+func TestAnotherGatewayGoesOnWithTheCopies(t *testing.T) {
+	dir := t.TempDir()
+	first, faulty := faultyHouse(t, vaulttest.Options{Dir: dir})
+	faulty["cn-south/data"].Inject(storetest.Fault{Op: "put", Stall: true})
+	const documents = 8
+	for i := range documents {
+		put(t, first, ct(patient(), i+1))
+	}
+	eventually(t, "its copies wait", func() bool { return state(t, first, "cn-south").Pending == documents })
+	second := vaulttest.New(t, vaulttest.Options{Dir: dir})
+	first.Stop()
+	eventually(t, "the second gateway has made them", func() bool { return state(t, second, "cn-south").Pending == 0 })
+	if n := len(leaves(t, second, "object.copied")); n != documents {
+		t.Errorf("%d leaves of %d copies", n, documents)
+	}
+	if s := state(t, second, "cn-south"); s.RPO != 0 || s.Objects != documents {
+		t.Errorf("the region = %+v", s)
+	}
+}
