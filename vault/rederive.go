@@ -154,7 +154,7 @@ const stalePage = 500
 // listStale leaves a job for every document that was scrubbed by other rules. It goes
 // on where a crash has cut it off.
 func (v *Vault) listStale(ctx context.Context, job catalog.Job, owner string) error {
-	r, err := v.approved(ctx, job)
+	r, _, err := v.approved(ctx, job)
 	if err != nil {
 		return err
 	}
@@ -181,12 +181,12 @@ func (v *Vault) listStale(ctx context.Context, job catalog.Job, owner string) er
 	return v.cfg.Catalog.Finish(ctx, job, owner, nil)
 }
 
-// approved reads the re-derivation that a job belongs to. A gateway that works by other
+// approved reads the re-derivation that a job belongs to, and the document it is for. A gateway that works by other
 // rules than those it was approved for leaves the job to one that does not.
-func (v *Vault) approved(ctx context.Context, job catalog.Job) (r catalog.Rederivation, err error) {
+func (v *Vault) approved(ctx context.Context, job catalog.Job) (r catalog.Rederivation, object record.ObjectID, err error) {
 	var p rederivePayload
 	if err := json.Unmarshal(job.Payload, &p); err != nil {
-		return r, err
+		return r, "", err
 	}
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		r, err = tx.Rederivation(ctx, p.Rederivation)
@@ -194,13 +194,13 @@ func (v *Vault) approved(ctx context.Context, job catalog.Job) (r catalog.Rederi
 	})
 	switch {
 	case err != nil:
-		return r, err
+		return r, "", err
 	case r.Approved.IsZero():
-		return r, errors.New("the re-derivation is not approved")
+		return r, "", errors.New("the re-derivation is not approved")
 	case r.Rules != v.rules():
-		return r, errors.New("the re-derivation was approved for other rules than this gateway works by")
+		return r, "", errors.New("the re-derivation was approved for other rules than this gateway works by")
 	}
-	return r, nil
+	return r, p.Object, nil
 }
 
 // originRederive is the origin of what a re-derivation does.
@@ -211,17 +211,13 @@ var errUnchanged = errors.New("comes out the same")
 
 // rederiveObject supersedes one document, unless it comes out the same.
 func (v *Vault) rederiveObject(ctx context.Context, job catalog.Job, owner string) error {
-	r, err := v.approved(ctx, job)
+	r, object, err := v.approved(ctx, job)
 	if err != nil {
-		return err
-	}
-	var p rederivePayload
-	if err := json.Unmarshal(job.Payload, &p); err != nil {
 		return err
 	}
 	var d catalog.Document
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		d, err = tx.Document(ctx, p.Object)
+		d, err = tx.Document(ctx, object)
 		return err
 	})
 	if err == nil {
