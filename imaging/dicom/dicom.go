@@ -3,6 +3,13 @@
 // A document is split into segments of elements held by reference and bulk values
 // that stream (split.go). The profile says what becomes of each element
 // (profile/), rewrite.go does it, scrub.go writes the content and the restore script.
+// pixels.rules says which pictures are shown, masked or held; mask.go plans that,
+// painter.go and repaint.go paint, frames.go follows the frames and codestream.go looks
+// for what lies beside them. residue.go searches what was written for the patient, and
+// review.go withholds the view where anything speaks against showing it.
+//
+// Beside that: recast.go writes a content for one recipient, json.go and convert.go give
+// documents out, statement.go tells what a conformance statement says.
 package dicom
 
 import (
