@@ -182,3 +182,19 @@ func TestAnotherGatewayGoesOnWithTheCopies(t *testing.T) {
 		t.Errorf("the region = %+v", s)
 	}
 }
+
+func TestCopiesAreNoFasterThanTheLink(t *testing.T) {
+	const rate = 256 << 10
+	h, faulty := faultyHouse(t, vaulttest.Options{Links: map[string]vault.Link{"cn-south": {Concurrency: 2, Bandwidth: rate}}})
+	faulty["cn-south/data"].Inject(storetest.Fault{Err: storage.ErrAway})
+	for i := range 3 {
+		put(t, h, imagingtest.CT(patient(), imagingtest.Options{Study: 9, Series: 1, Instance: i + 1, Rows: 256, Columns: 256}))
+	}
+	bytes := state(t, h, "cn-south").PendingBytes
+	began := time.Now()
+	faulty["cn-south/data"].Heal()
+	eventually(t, "caught up", func() bool { return state(t, h, "cn-south").Pending == 0 })
+	if least := time.Duration(float64(bytes) / rate * float64(time.Second)); time.Since(began) < least*9/10 || least < time.Second {
+		t.Errorf("%d bytes came in %v; want at least %v", bytes, time.Since(began), least)
+	}
+}

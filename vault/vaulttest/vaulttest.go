@@ -49,6 +49,7 @@ type Options struct {
 	Verify   []vault.VerifyEvery
 	Log      *slog.Logger
 	Now      func() time.Time
+	Links    map[string]vault.Link // how much of a region background copies may take
 
 	Quorum    func(permitted int) int
 	Drill     vault.DrillEvery
@@ -161,7 +162,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1), Quorum: o.Quorum, Drill: o.Drill,
+		LogExport: cmp.Or(o.LogExport, -1), Links: o.Links, Quorum: o.Quorum, Drill: o.Drill,
 	}, nil
 }
 
