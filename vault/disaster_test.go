@@ -86,7 +86,7 @@ func TestDisaster(t *testing.T) {
 // gateway's disk are lost.
 func disaster(t *testing.T, quorum string) {
 	root := t.TempDir()
-	acknowledged := killUnderLoad(t, root, quorum, 60)
+	acknowledged := killUnderLoad(t, root, quorum, 30)
 	dropCatalog(t, root)
 	for _, region := range []string{"cn-north", "cn-east"} {
 		loseRegion(t, root, region)
@@ -154,8 +154,16 @@ func disaster(t *testing.T, quorum string) {
 	if r := verify(t, h, vault.LevelRead); len(r.Findings) > 0 {
 		t.Errorf("verify after the copies = %+v", r.Findings)
 	}
-	if a, err := h.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor)); err != nil || !a.Intact {
-		t.Errorf("AuditVerify = %+v, %v", a, err)
+	a, err := h.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A region abroad has checkpoints and no leaves: its newest may tell of leaves that are
+	// lost with the catalog, and that stays a finding.
+	for _, l := range a.Regions {
+		if l.Finding && l.Region != vaulttest.Foreign {
+			t.Errorf("AuditVerify = %+v", a)
+		}
 	}
 }
 
