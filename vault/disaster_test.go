@@ -69,7 +69,7 @@ func (s slowStore) Put(ctx context.Context, key string, body storage.Body) error
 	switch class, _, _ := strings.Cut(key, "/"); {
 	case class == "log":
 	case s.some && strings.ContainsAny(key[len(key)-1:], "0123"):
-		return fmt.Errorf("put: %w", storage.ErrAway)
+		return fmt.Errorf("put: %w", storage.ErrCorrupt)
 	default:
 		time.Sleep(20 * time.Millisecond)
 	}
