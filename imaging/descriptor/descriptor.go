@@ -67,6 +67,7 @@ const unshifted = 1<<31 - 1 // dates stay
 // pass cleans a text once.
 func (c *Cleaner) pass(text string, days int) string {
 	tokens := c.tokens(text, days)
+	initials(tokens, c.subject.Initials())
 	names(tokens)
 	ages(tokens)
 	identifiers(tokens)

@@ -54,6 +54,8 @@ func TestClean(t *testing.T) {
 		{"patient twice", "Zhang XD: CT of ZHANG^XIAODONG", token + ": CT of"},
 		{"patient in Chinese", "张小东胸部平扫", token + "胸部平扫"},
 		{"pinyin", "xiaodong zhang knee", token + " knee"},
+		{"initials", "T2 ZX knee", "T2 knee"},
+		{"initials with points", "T2 Z.X. knee", "T2 knee"},
 		{"id", "MRN 0482913 CT head", token + " CT head"},
 		{"id without zeros", "CT 482913", "CT " + token},
 		{"date", "Comparison: 13.05.2024", "Comparison: 02.06.2024"},

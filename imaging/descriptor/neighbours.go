@@ -1,6 +1,7 @@
 package descriptor
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -211,4 +212,35 @@ func side(tokens []token, i int) bool {
 	}
 	next := following(tokens, i)
 	return next >= 0 && tokens[next].kind == word && !tokens[next].dropped && tokens[next].standing == trusted
+}
+
+// initials drops the patient's initials where they are no word of the vocabulary: in
+// one word, or letter by letter with points.
+func initials(tokens []token, of []string) {
+	if len(of) == 0 {
+		return
+	}
+	for i := range tokens {
+		if tokens[i].kind != word {
+			continue
+		}
+		if tokens[i].standing < trusted && slices.Contains(of, tokens[i].folded) {
+			tokens[i].dropped = true
+		}
+		letters := ""
+		for k := i; k < len(tokens) && tokens[k].kind == word && len(tokens[k].folded) == 1; k += 2 {
+			letters += tokens[k].folded
+			if k > i && slices.Contains(of, letters) {
+				for drop := i; drop <= k; drop += 2 {
+					tokens[drop].dropped = true
+					if drop+1 < len(tokens) {
+						tokens[drop+1].text = strings.TrimPrefix(tokens[drop+1].text, ".")
+					}
+				}
+			}
+			if k+1 >= len(tokens) || !strings.HasPrefix(tokens[k+1].text, ".") || len(letters) > 4 {
+				break
+			}
+		}
+	}
 }

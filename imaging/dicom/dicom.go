@@ -30,7 +30,7 @@ const edition = "PS3.15 2026d"
 
 // codeVersion changes with every change of this package that makes content come out
 // differently, so that what was stored before can be found and derived again.
-const codeVersion = "3"
+const codeVersion = "4"
 
 // Config is how a deployment wants identity taken out.
 type Config struct {

@@ -417,6 +417,26 @@ func latin(readings []string) (all []string) {
 	return all
 }
 
+// Initials are the first letters of the patient's names, in small letters without
+// accents, two to four of them: with the family name first and last. So short, they
+// are found by whoever knows which words have another meaning.
+func (s *Subject) Initials() (all []string) {
+	for _, p := range s.people() {
+		if p.script == ideograph || len(p.family) == 0 || len(p.given) == 0 {
+			continue
+		}
+		family := firstLetters(p.family)
+		for _, given := range [][]string{firstLetters(p.given)[:1], firstLetters(p.given), firstLetters(slices.Concat(p.given, p.middle))} {
+			for _, letters := range [][]string{slices.Concat(family, given), slices.Concat(given, family)} {
+				if n := len(letters); n >= 2 && n <= 4 {
+					all = append(all, strings.Join(letters, ""))
+				}
+			}
+		}
+	}
+	return all
+}
+
 func firstLetters(pieces []string) (all []string) {
 	for _, p := range pieces {
 		_, size := utf8.DecodeRuneInString(p)
