@@ -123,6 +123,7 @@ func TestWhatTwoRecipientsHoldCannotBeJoined(t *testing.T) {
 	}
 	for name, set := range profile.Named() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			scrubber := dicom.With(dicom.Config{Profile: name, Options: set})
 			dates, uids := 0, 0
 			for o := range imagingtest.Set(3, n, set.Names()...) {
