@@ -47,6 +47,9 @@ func (c *Cleaner) Clean(text string) (cleaned string, changed bool) {
 	if len(cleaned) > len(text)+len(c.token) {
 		cleaned = c.pass(readable, NoDates)
 	}
+	if len(cleaned) > len(text)+len(c.token) {
+		return "", true // of what stands for the unreadable
+	}
 	// What has moved together is looked at once more, until nothing changes.
 	const rounds = 8
 	for range rounds {
