@@ -39,7 +39,9 @@ func TestJobsWaitForTheirRegion(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		update(t, c, func(ctx context.Context, tx *catalog.Tx) error { return tx.HurryRegion(ctx, "north", []string{"away", "full"}) })
+		update(t, c, func(ctx context.Context, tx *catalog.Tx) error {
+			return tx.HurryRegion(ctx, "north", []string{"away", "full"})
+		})
 		if got := in("north"); len(got) != 1 || got[0].ID != jobs[0].ID {
 			t.Errorf("after the hurry leased %+v; want only the one that failed because the region was away", got)
 		}
