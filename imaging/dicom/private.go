@@ -164,10 +164,10 @@ func (w *rewriter) safeValue(s *Segment, e *Element, c coding, vr VR) {
 // unlistedTag is in no table: what becomes of it depends on the VR alone.
 const unlistedTag = 0x0008_FFFE
 
-// privateVR is the VR a private element is written with: its own, or the table's
-// where it came without one.
+// privateVR is the VR by which a private element is looked through: its own, or the
+// table's where it came without one.
 func (w *rewriter) privateVR(e *Element, table VR) VR {
-	if e.VR == UN && e.Flags&Implicit != 0 {
+	if e.VR == UN {
 		return table
 	}
 	return e.VR

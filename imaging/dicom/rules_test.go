@@ -187,6 +187,7 @@ func TestFileMetaIsWrittenAnew(t *testing.T) {
 func TestPrivateElements(t *testing.T) {
 	ge, philips := a(0x00190010, "LO", "GEMS_ACQU_01"), a(0x20010010, "LO", "Philips Imaging DD 001")
 	cell := a(0x00191023, "DS", "12.5")
+	const foreign = "1.3.12.2.1107.5.2.6.22222.30000017112211"
 	for name, c := range map[string]struct {
 		elements   []byte
 		stay, gone []uint32
@@ -201,15 +202,16 @@ func TestPrivateElements(t *testing.T) {
 		"another block of the group": {[]byte(join(ge, a(0x00190011, "LO", "STRANGER"), a(0x00191123, "DS", "12.5"))), nil, []uint32{0x00190010, 0x00190011, 0x00191123}},
 		"two creators": {[]byte(join(ge, a(0x00190011, "LO", "SIEMENS MR HEADER"), cell, a(0x0019110D, "CS", "LEFT"))),
 			[]uint32{0x00190010, 0x00190011, 0x00191023, 0x0019110D}, nil},
-		"another VR":            {[]byte(join(ge, a(0x00191023, "LO", "12.5"))), nil, []uint32{0x00190010, 0x00191023}},
-		"no number":             {[]byte(join(ge, a(0x00191023, "DS", alien))), nil, []uint32{0x00190010, 0x00191023}},
-		"VR not known":          {[]byte(join(ge, a(0x00191023, "UN", "12.5"))), []uint32{0x00190010, 0x00191023}, nil},
-		"in an item":            {in(0x00082112, join(a(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.2"), ge, cell)), []uint32{0x00190010, 0x00191023}, nil},
-		"creator outside":       {append(bytes.Clone(ge), in(0x00409096, join(cell))...), nil, []uint32{0x00190010, 0x00191023}},
-		"sequence":              {append(bytes.Clone(philips), in(0x2001105F, join(a(0x00100010, "PN", alien), a(0x20010010, "LO", "Philips Imaging DD 001"), a(0x20011003, "FL", "1234"), a(0x20011099, "LO", alien)))...), []uint32{0x2001105F, 0x20011003}, []uint32{0x20011099}},
-		"sequence called UN":    {append(bytes.Clone(philips), whole(0x2001105F, "UN", string(implicit(item, 14, string(implicit(0x00100010, 6, "Xanthi")))))...), []uint32{0x2001105F, 0x00100010}, nil},
-		"sequence of nonsense":  {append(bytes.Clone(philips), whole(0x2001105F, "UN", alien)...), nil, []uint32{0x20010010, 0x2001105F}},
-		"identifier of numbers": {[]byte(join(ge, a(0x0019109E, "LO", imagingtest.NewPatient(5).ID))), []uint32{0x00190010, 0x0019109E}, nil},
+		"another VR":              {[]byte(join(ge, a(0x00191023, "LO", "12.5"))), nil, []uint32{0x00190010, 0x00191023}},
+		"no number":               {[]byte(join(ge, a(0x00191023, "DS", alien))), nil, []uint32{0x00190010, 0x00191023}},
+		"VR not known":            {[]byte(join(ge, a(0x00191023, "UN", "12.5"))), []uint32{0x00190010, 0x00191023}, nil},
+		"in an item":              {in(0x00082112, join(a(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.2"), ge, cell)), []uint32{0x00190010, 0x00191023}, nil},
+		"creator outside":         {append(bytes.Clone(ge), in(0x00409096, join(cell))...), nil, []uint32{0x00190010, 0x00191023}},
+		"sequence":                {append(bytes.Clone(philips), in(0x2001105F, join(a(0x00100010, "PN", alien), a(0x20010010, "LO", "Philips Imaging DD 001"), a(0x20011003, "FL", "1234"), a(0x20011099, "LO", alien)))...), []uint32{0x2001105F, 0x20011003}, []uint32{0x20011099}},
+		"sequence called UN":      {append(bytes.Clone(philips), whole(0x2001105F, "UN", string(implicit(item, 14, string(implicit(0x00100010, 6, "Xanthi")))))...), []uint32{0x2001105F, 0x00100010}, nil},
+		"sequence of nonsense":    {append(bytes.Clone(philips), whole(0x2001105F, "UN", alien)...), nil, []uint32{0x20010010, 0x2001105F}},
+		"UID in a text called UN": {[]byte(join(ge, a(0x0019109E, "UN", "like "+foreign))), []uint32{0x00190010, 0x0019109E}, nil},
+		"identifier of numbers":   {[]byte(join(ge, a(0x0019109E, "LO", imagingtest.NewPatient(5).ID))), []uint32{0x00190010, 0x0019109E}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _, content := scrubbed(t, profile.Default, around(imagingtest.Options{}, c.elements))
@@ -223,7 +225,7 @@ func TestPrivateElements(t *testing.T) {
 					t.Errorf("%08X is still there", tag)
 				}
 			}
-			for _, gone := range []string{alien, "Xanthi", "STRANGER", imagingtest.NewPatient(5).ID} {
+			for _, gone := range []string{alien, "Xanthi", "STRANGER", foreign, imagingtest.NewPatient(5).ID} {
 				if bytes.Contains(content, []byte(gone)) {
 					t.Errorf("%q is still there", gone)
 				}
