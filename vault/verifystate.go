@@ -130,8 +130,16 @@ func (c *verification) count(ctx context.Context) error {
 	})
 }
 
-// of is the state of one region.
+// of is the state of one region. Met, Taken and Broken belong to whoever walks the
+// region, the other counts need the lock.
 func (c *verification) of(region string) *regionState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.locked(region)
+}
+
+// locked is of for whoever has the lock.
+func (c *verification) locked(region string) *regionState {
 	s := c.state.ByRegion[region]
 	if s == nil {
 		s = new(regionState)
@@ -236,7 +244,7 @@ func (c *verification) found(f Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state.Counts[f.Type]++
-	c.of(f.Region).Findings++
+	c.locked(f.Region).Findings++
 	if c.state.Kept+int64(len(c.fresh)) < maxFindings {
 		c.fresh = append(c.fresh, f)
 	}
@@ -263,20 +271,20 @@ func (c *verification) checked(region string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state.Checked++
-	c.of(region).Checked++
+	c.locked(region).Checked++
 	c.tell()
 }
 
 func (c *verification) proven(region string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.of(region).Proven++
+	c.locked(region).Proven++
 }
 
 func (c *verification) mute(region string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.of(region).Mute++
+	c.locked(region).Mute++
 }
 
 // spared says that one of those counted is not to be checked.
