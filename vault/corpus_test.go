@@ -38,7 +38,7 @@ func TestCorpusRoundTrip(t *testing.T) {
 
 func roundTrip(t *testing.T, dir, patient string) {
 	refused := make(map[string]int)
-	var files, exact, present int
+	var seen, files, exact, present int
 	var vaults []*vaulttest.House
 	// store puts a file into the first vault that has no other one under its UID.
 	store := func(original []byte) (h *vaulttest.House, r vault.Receipt, err error) {
@@ -56,6 +56,9 @@ func roundTrip(t *testing.T, dir, patient string) {
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
+		}
+		if seen++; raced && seen%8 != 1 {
+			return nil
 		}
 		original, err := os.ReadFile(path)
 		if err != nil {

@@ -145,8 +145,8 @@ func (w *rewriter) cleaner() *descriptor.Cleaner {
 // always.
 func (w *rewriter) screened(vr VR, value []byte) ([]byte, bool) {
 	changed, found := w.text8(vr, value), false
-	if strings.ContainsRune(changed, utf8.RuneError) { // bytes of another set than the declared one
-		changed, found = strings.ReplaceAll(changed, string(utf8.RuneError), ""), true
+	if strings.ContainsRune(changed, utf8.RuneError) {
+		changed, found = w.withoutUnreadable(changed), true
 	}
 	if vr != CS && vr != AE && vr != PN {
 		if mapped, ok := w.uidsInText(changed); ok {
@@ -160,6 +160,17 @@ func (w *rewriter) screened(vr VR, value []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return padText(vr, string(w.scope.charset.Encode(limited(vr, changed)))), true
+}
+
+// withoutUnreadable drops the bytes of another set than the declared one. A space in
+// their place keeps apart what they kept apart, unless they stood within a name.
+func (w *rewriter) withoutUnreadable(text string) string {
+	apart := strings.ReplaceAll(text, string(utf8.RuneError), " ")
+	together := strings.ReplaceAll(text, string(utf8.RuneError), "")
+	if len(w.named(apart)) == 0 && len(w.named(together)) > 0 {
+		return together
+	}
+	return apart
 }
 
 // named are the stretches of a text that name the patient. A word that is nearly a
