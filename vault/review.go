@@ -455,7 +455,11 @@ func (v *Vault) mayDecide(ctx context.Context, r reviewing, reason string) (f fa
 	if err := errors.Join(readPart(ctx, o, envelope.Who, &w), readPart(ctx, o, envelope.Facts, &f)); err != nil {
 		return f, fmt.Errorf("open %s: %w", r.doc.ID, err)
 	}
-	return f, checkReason(reason, w.known())
+	patient, err := w.known()
+	if err != nil {
+		return f, fmt.Errorf("open %s: %w", r.doc.ID, err)
+	}
+	return f, checkReason(reason, patient)
 }
 
 // maxMasks bounds the masks of one release or preview.
@@ -496,13 +500,17 @@ func checkReason(reason string, of subject.Known) error {
 }
 
 // known is what a document says of its patient, to be recognised in what people write.
-func (w who) known() subject.Known {
+func (w who) known() (subject.Known, error) {
 	k := subject.Known{IDs: []string{w.PatientID}}
 	var attributes map[string]struct {
 		VR    string `json:"vr"`
 		Value []any
 	}
-	_ = json.Unmarshal(w.Attributes, &attributes) // what cannot be read is not known
+	if len(w.Attributes) > 0 {
+		if err := json.Unmarshal(w.Attributes, &attributes); err != nil {
+			return k, fmt.Errorf("%w: its attributes cannot be read", record.ErrTampered) // the decoder's error may quote them
+		}
+	}
 	for tag, a := range attributes {
 		for _, value := range a.Value {
 			for _, s := range spoken(value) {
@@ -523,7 +531,7 @@ func (w who) known() subject.Known {
 			}
 		}
 	}
-	return k
+	return k, nil
 }
 
 // spoken are the texts of a DICOM JSON value; a person's name has up to three.
