@@ -4,7 +4,6 @@ package exports
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -42,7 +41,7 @@ type NewExport struct {
 // answer without manifest was cut.
 func (f *face) export(c *gin.Context) {
 	var body NewExport
-	if err := decode(c.Request.Body, &body); err != nil {
+	if err := answer.Body(c.Request.Body, &body, `{"study": "UID", "recipient": "NAME"}, or patient with a token instead of study`); err != nil {
 		answer.Error(c, err)
 		return
 	}
@@ -106,21 +105,4 @@ func (p *parts) end(m vault.ExportManifest) error {
 		return err
 	}
 	return p.w.Close()
-}
-
-// decode reads one JSON object and nothing after it.
-func decode(r io.Reader, v any) error {
-	d := json.NewDecoder(io.LimitReader(r, 64<<10))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return badBody()
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return badBody()
-	}
-	return nil
-}
-
-func badBody() error {
-	return record.Refuse(record.ErrInvalid, "bad-body", `send {"study": "UID", "recipient": "NAME"}, or patient with a token instead of study`)
 }

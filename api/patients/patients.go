@@ -3,9 +3,6 @@
 package patients
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -50,7 +47,7 @@ func (f *face) addCare(c *gin.Context) {
 		return
 	}
 	var body NewCare
-	if err := decode(c.Request.Body, &body); err != nil {
+	if err := answer.Body(c.Request.Body, &body, `{"clinician": "…", "until": "2026-12-31T00:00:00Z"}; until may be left out`); err != nil {
 		answer.Error(c, err)
 		return
 	}
@@ -113,21 +110,4 @@ func patientOf(c *gin.Context) (record.PatientToken, error) {
 		return "", record.ErrNotFound
 	}
 	return token, nil
-}
-
-// decode reads one JSON object and nothing after it.
-func decode(r io.Reader, v any) error {
-	d := json.NewDecoder(io.LimitReader(r, 64<<10))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return badBody()
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return badBody()
-	}
-	return nil
-}
-
-func badBody() error {
-	return record.Refuse(record.ErrInvalid, "bad-body", `send {"clinician": "…", "until": "2026-12-31T00:00:00Z"}; until may be left out`)
 }

@@ -28,7 +28,7 @@ type PlanLine struct {
 
 func (f *face) rederive(c *gin.Context) {
 	var body NewRederivation
-	if err := decode(c.Request.Body, &body, `{"dryRun": true} or {"reason": "…"}`); err != nil {
+	if err := answer.Body(c.Request.Body, &body, `{"dryRun": true} or {"reason": "…"}`); err != nil {
 		answer.Error(c, err)
 		return
 	}

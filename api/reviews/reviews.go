@@ -5,9 +5,6 @@ package reviews
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -176,7 +173,7 @@ func (f *face) release(c *gin.Context) {
 	var body vault.NewRelease
 	id, err := objectOf(c, "object")
 	if err == nil {
-		err = decode(c.Request.Body, &body, `{"masks": [{"frame": 1, "x": 0, "y": 0, "width": 10, "height": 10}], "accept": ["…"], "reason": "…"}`)
+		err = answer.Body(c.Request.Body, &body, `{"masks": [{"frame": 1, "x": 0, "y": 0, "width": 10, "height": 10}], "accept": ["…"], "reason": "…"}`)
 	}
 	if err != nil {
 		answer.Error(c, err)
@@ -199,7 +196,7 @@ func (f *face) refuse(c *gin.Context) {
 	var body NewRefusal
 	id, err := objectOf(c, "object")
 	if err == nil {
-		err = decode(c.Request.Body, &body, `{"reason": "…"}`)
+		err = answer.Body(c.Request.Body, &body, `{"reason": "…"}`)
 	}
 	if err != nil {
 		answer.Error(c, err)
@@ -219,18 +216,4 @@ func objectOf(c *gin.Context, name string) (record.ObjectID, error) {
 		return "", record.ErrNotFound
 	}
 	return id, nil
-}
-
-// decode reads one JSON object and nothing after it; want shows its form.
-func decode(r io.Reader, v any, want string) error {
-	d := json.NewDecoder(io.LimitReader(r, 1<<20))
-	d.DisallowUnknownFields()
-	bad := record.Refuse(record.ErrInvalid, "bad-body", "send "+want)
-	if err := d.Decode(v); err != nil {
-		return bad
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return bad
-	}
-	return nil
 }
