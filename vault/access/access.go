@@ -37,9 +37,10 @@ type Request struct {
 	Actor    record.Actor
 	Action   record.Action
 	Now      time.Time
-	Patient  *Patient  // nil: not about one patient; a store or search before the patient is known
-	Document *Document // nil: not about one document; a de-identified read of it is refused as held
-	Origin   string    // how the request came in: "http", "dimse", "job"
+	Patient  *Patient    // nil: not about one patient; a store or search before the patient is known
+	Document *Document   // nil: not about one document; a de-identified read of it is refused as held
+	Origin   string      // how the request came in: "http", "dimse", "job"
+	Kind     record.Kind // of a document that is only coming; 0: not known
 }
 
 // Patient is what the decision needs to know of a patient, as seen by the actor.
@@ -67,6 +68,7 @@ type Decision struct {
 	Reason      string      // why not, kebab-case; "" when allowed
 	Obligations []string    // what must also be done, from @obligation of the permits
 	MayKnow     bool        // the refusal may say that there is something: 403, not 404
+	Scope       string      // of the token, that covers what is allowed; "" when it has none
 }
 
 // Decide answers r. It is safe for concurrent use.
@@ -85,7 +87,13 @@ func (e *Engine) Decide(r Request) Decision {
 	if !allowed {
 		return Decision{Reason: e.why(r, a, policies), Policies: policies, MayKnow: e.mayKnow(r, a)}
 	}
-	d := Decision{Allow: true, Policies: policies, MayKnow: true}
+	scope, covered := covers(r)
+	if !covered {
+		// Said only to those who may know: for others a token's bound must not tell that
+		// there is something behind it.
+		return Decision{Reason: ReasonScope, Policies: policies, MayKnow: e.mayKnow(r, a)}
+	}
+	d := Decision{Allow: true, Policies: policies, MayKnow: true, Scope: scope}
 	for _, id := range policies {
 		d.View = narrower(d.View, e.views[id])
 		if o := e.obligations[id]; o != "" && !slices.Contains(d.Obligations, o) {

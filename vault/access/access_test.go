@@ -66,6 +66,9 @@ var rights = []right{
 	{"reviewer", "review.read review.release review.refuse", "HQUALIMP HOPERAT", "any", "deidentified"},
 	{"dpo", "rederivation.propose rederivation.approve rederivation.read", "HCOMPL", "house", ""},
 	{"admin", "rederivation.approve rederivation.read", "HSYSADMIN HOPERAT", "house", ""},
+	{"admin", "token.create token.revoke token.list revocation.add revocation.lift revocation.list", "HSYSADMIN HOPERAT", "house", ""},
+	{"dpo", "token.revoke token.list revocation.add revocation.lift revocation.list", "HCOMPL", "house", ""},
+	{"auditor", "token.list revocation.list", "HCOMPL", "house", ""},
 	{"quality", "document.export", "HQUALIMP", "any", "deidentified"},
 	{"researcher", "document.export", "HRESCH", "consented", "deidentified"},
 }
@@ -108,7 +111,8 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
 		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "keys.manage", "attest.read", "document.export",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
-		"rederivation.propose", "rederivation.approve", "rederivation.read", "patient.know", "", "document.delete"}
+		"rederivation.propose", "rederivation.approve", "rederivation.read",
+		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {
 		patients = append(patients, &access.Patient{Token: token, State: "active",

@@ -25,6 +25,10 @@
 //	commit     what was stored: kind, size and sha256 of the ciphertext,
 //	           generation, seal, regions promised, the object it supersedes; for
 //	           a document also attest: how identity was taken out of it
+//	credential id of what proved the actor: of a token, an API token, a certificate
+//	scope      of that credential, under which the act was allowed
+//	revoked    of an act about credentials: the person or the credential it is about,
+//	           and the time before which it was issued
 //
 // A leaf holds no patient data, so that destroying a patient never touches the log.
 package audit
@@ -69,6 +73,16 @@ type Leaf struct {
 	Recipient   string   // institution to which an export went; no person
 	Check       *Check   // of a verification that has ended
 	Commit      *Commit  // of acts that store something
+	Credential  string
+	Scope       string
+	Revoked     *Revoked // of acts about credentials
+}
+
+// Revoked is whom or what an act about credentials is about: a person, or a credential.
+type Revoked struct {
+	Subject    string `json:"subject,omitempty"`
+	Credential string `json:"credential,omitempty"`
+	Before     int64  `json:"before,omitempty"` // unix time: only what was issued before it; 0: all
 }
 
 // Check is what a verification of regions came to.
@@ -115,6 +129,9 @@ type wireLeaf struct {
 	Recipient   string      `json:"recipient,omitempty"`
 	Check       *Check      `json:"check,omitempty"`
 	Commit      *wireCommit `json:"commit,omitempty"`
+	Credential  string      `json:"credential,omitempty"`
+	Scope       string      `json:"scope,omitempty"`
+	Revoked     *Revoked    `json:"revoked,omitempty"`
 }
 
 type wireCommit struct {
@@ -140,6 +157,7 @@ func (l Leaf) Encode() ([]byte, error) {
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
 		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient, Check: l.Check,
+		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked,
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
@@ -200,6 +218,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
 		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient, Check: w.Check,
+		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked,
 	}
 	if c := w.Commit; c != nil {
 		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions,
@@ -241,8 +260,14 @@ func (w wireLeaf) check() error {
 	if w.Window < 0 || w.Window > int64(maxWindow/time.Second) {
 		return fmt.Errorf("window is not between 0 and %s", maxWindow)
 	}
-	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin, w.Recipient}, w.Policies...)
+	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin, w.Recipient, w.Credential, w.Scope}, w.Policies...)
 	texts = append(append(texts, w.Obligations...), w.Persons...)
+	if r := w.Revoked; r != nil {
+		if (r.Subject == "") == (r.Credential == "") || r.Before < 0 {
+			return errors.New("revoked names not one of a person and a credential")
+		}
+		texts = append(texts, r.Subject, r.Credential)
+	}
 	if c := w.Check; c != nil {
 		if !isSHA256(c.Report) || c.Checked < 0 || c.Findings < 0 {
 			return errors.New("check of a negative number or without its report")

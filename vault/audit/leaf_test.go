@@ -60,10 +60,14 @@ func supersedingLeaf() audit.Leaf {
 func TestLeafIsCanonical(t *testing.T) {
 	denied := audit.Leaf{Time: start, Action: record.ActionSearch, Decision: audit.Deny, Reason: "no-care <relationship>", Obligations: []string{"tell-dpo"}}
 	exported := audit.Leaf{Time: start, Actor: "q-1", Action: "document.export", Patient: patient, Decision: audit.Allow, Recipient: "University Hospital"}
+	revoked := audit.Leaf{Time: start, Actor: "dpo-1", Action: record.ActionRevoke, Decision: audit.Allow, Credential: "jti:7", Scope: "user/Basic.c",
+		Revoked: &audit.Revoked{Subject: "dr-1", Before: 1795334400}}
 	tests := []struct {
 		leaf audit.Leaf
 		want string
 	}{
+		{revoked, `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"dpo-1","action":"revocation.add","decision":"allow",` +
+			`"credential":"jti:7","scope":"user/Basic.c","revoked":{"subject":"dr-1","before":1795334400}}`},
 		{readLeaf(), `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"dr-1","role":"clinician","purpose":"TREAT","action":"document.read",` +
 			`"patient":"pabcdefghijklmnopqrstuvwxyz","object":"000102030405060708090a0b0c0d0e0f","view":"original","decision":"allow",` +
 			`"policies":["treating-clinician"],"window":900}`},

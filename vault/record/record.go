@@ -180,6 +180,13 @@ const (
 	ActionReviewRelease Action = "review.release"
 	ActionReviewRefuse  Action = "review.refuse"
 
+	ActionRevoke      Action = "revocation.add" // refuse a person or a credential
+	ActionReinstate   Action = "revocation.lift"
+	ActionRevocations Action = "revocation.list"
+	ActionTokenCreate Action = "token.create" // an API token for a machine
+	ActionTokenRevoke Action = "token.revoke"
+	ActionTokenList   Action = "token.list"
+
 	ActionRederivePropose Action = "rederivation.propose"
 	ActionRederiveApprove Action = "rederivation.approve"
 	ActionRederiveRead    Action = "rederivation.read" // what it would change, how far it is
@@ -193,6 +200,11 @@ type Actor struct {
 	Issuer      string // default Issuer of Patient ID of the institution
 	Country     string // ISO 3166-1 alpha-2
 	Purpose     Purpose
+
+	Credentials string       // ids of what proved it, separated by spaces; the first names it in the log. "" is the vault itself
+	Issued      int64        // unix time when the first of them was issued; 0: not known, so before any revocation
+	Scopes      string       // SMART on FHIR scopes that bound it, separated by spaces; "": bounded by the policies alone
+	Launch      PatientToken // the one patient its patient/ scopes are about; "": none
 }
 
 // Sentinels are the vocabulary of refusal; the API's table turns them into
@@ -207,6 +219,7 @@ var (
 	ErrTooLarge        = errors.New("too large")        // 413
 	ErrUnreadable      = errors.New("unreadable")       // 422
 	ErrNotAcceptable   = errors.New("not acceptable")   // 406
+	ErrTooMany         = errors.New("too many")         // 429
 	ErrUnavailable     = errors.New("unavailable")      // 503
 	ErrTampered        = errors.New("integrity broken") // 500: damage or forgery was found
 )
