@@ -21,6 +21,10 @@ const (
 	houseLog   = "house-log"   // seed of the log's signing key
 )
 
+// houseRecords is the DEK of house records. Vaults older than these have none before
+// their next start, so it is loaded apart (see loadRecordsKey).
+const houseRecords = "house-records"
+
 var houseNames = []string{houseToken, houseIndex, houseLog}
 
 // houseGeneration is the first and, until rollover exists, the only one.
@@ -37,37 +41,59 @@ func houseBinding(name string) keys.Binding {
 func (v *Vault) loadHouse(ctx context.Context) (map[string]keys.DEK, error) {
 	house := make(map[string]keys.DEK)
 	for _, name := range houseNames {
-		rows, err := v.wraps(ctx, name, houseGeneration)
+		dek, err := v.houseKey(ctx, name)
 		if err != nil {
-			return nil, fmt.Errorf("house keys: %w", err)
-		}
-		if len(rows) == 0 {
-			if rows, err = v.makeHouseKey(ctx, name); err != nil {
-				return nil, err
-			}
-		}
-		dek, err := v.unwrap(ctx, rows, keys.House)
-		if err != nil {
-			return nil, fmt.Errorf("house key %s: %w", name, err)
-		}
-		house[name] = dek
-		if err := v.placeHouseKey(ctx, name, dek, rows); err != nil {
 			return nil, err
 		}
+		house[name] = dek
 	}
 	return house, nil
 }
 
+// loadRecordsKey loads the key of house records, making it where neither the catalog nor
+// a home region has one.
+func (v *Vault) loadRecordsKey(ctx context.Context) (err error) {
+	v.records, err = v.houseKey(ctx, houseRecords)
+	return err
+}
+
+func (v *Vault) houseKey(ctx context.Context, name string) (keys.DEK, error) {
+	rows, err := v.wraps(ctx, name, houseGeneration)
+	if err != nil {
+		return keys.DEK{}, fmt.Errorf("house keys: %w", err)
+	}
+	if len(rows) == 0 {
+		if rows, err = v.makeHouseKey(ctx, name); err != nil {
+			return keys.DEK{}, err
+		}
+	}
+	dek, err := v.unwrap(ctx, rows, keys.House)
+	if err != nil {
+		return keys.DEK{}, fmt.Errorf("house key %s: %w", name, err)
+	}
+	return dek, v.placeHouseKey(ctx, name, dek, rows)
+}
+
 func (v *Vault) makeHouseKey(ctx context.Context, name string) ([]catalog.WrapRow, error) {
 	for _, r := range v.homeRegions() {
-		for _, err := range r.Keys.List(ctx, "house/"+name+"/", "") {
-			if err != nil {
-				// A region that cannot be asked might hold them: a new vault starts only
-				// when every home region has shown that it is empty.
-				return nil, fmt.Errorf("a new vault needs every home region: region %s: %w", r.Name, err)
-			}
+		found, err := newestHouseWrap(ctx, r.Keys, r, v.cfg.Services[r.Name], name)
+		switch {
+		case errors.Is(err, ErrNoHouseKeys):
+			continue
+		case err != nil:
+			// A region that cannot be asked might hold them: a new key is made only when
+			// every home region has shown that it has none.
+			return nil, fmt.Errorf("a new vault needs every home region: region %s: %w", r.Name, err)
+		case name != houseRecords:
 			return nil, fmt.Errorf("%w: region %s: point the catalog setting at the vault's own database, or rebuild it", ErrForeignRegions, r.Name)
 		}
+		// The vault is ours, by its other keys: another gateway made this one just now, or
+		// the catalog was made anew from a region that had not got it yet.
+		err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.TakeWrap(ctx, found) })
+		if err != nil {
+			return nil, err
+		}
+		return v.wraps(ctx, name, houseGeneration)
 	}
 	dek := keys.NewDEK()
 	var rows []catalog.WrapRow
@@ -83,6 +109,24 @@ func (v *Vault) makeHouseKey(ctx context.Context, name string) ([]catalog.WrapRo
 		return err
 	})
 	return rows, err
+}
+
+// newestHouseWrap finds a house key's wrap of the newest version among a region's keys.
+// None: ErrNoHouseKeys.
+func newestHouseWrap(ctx context.Context, from storage.Store, r storage.Region, s keys.Wrapper, name string) (newest catalog.WrapRow, err error) {
+	for info, err := range from.List(ctx, "house/"+name+"/", "") {
+		if err != nil {
+			return newest, fmt.Errorf("house keys of region %s: %w", r.Name, err)
+		}
+		if b, w, ok := parseWrapKey(info.Key); ok && b == houseBinding(name) && w.Version > newest.Version {
+			newest = catalog.WrapRow{Binding: b, Service: s.Name(), Wrap: w}
+		}
+	}
+	if newest.Version == 0 {
+		return newest, fmt.Errorf("%w: region %s: %s", ErrNoHouseKeys, r.Name, name)
+	}
+	newest.Blob, err = readWrap(ctx, r, newest)
+	return newest, err
 }
 
 // placeHouseKey makes sure that the wraps lie in the home regions; a region that is

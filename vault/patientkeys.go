@@ -139,6 +139,9 @@ var errNoWraps = errors.New("no wraps")
 // openKeys unwraps the patient's keys, or takes them from the cache when they are
 // of the patient's current generation.
 func (v *Vault) openKeys(ctx context.Context, p catalog.Patient) (patientKeys, error) {
+	if p.Token == record.House && p.Generation == houseGeneration {
+		return v.houseKeys()
+	}
 	if k, ok := v.deks.get(p.Token, p.Generation); ok {
 		return k, nil
 	}
@@ -164,6 +167,14 @@ func (k patientKeys) binding(kind keys.Kind) keys.Binding {
 	return keys.Binding{Kind: kind, Token: string(k.Token), Generation: k.Generation}
 }
 
+// bindings of the wraps that a region must hold before it counts.
+func (k patientKeys) bindings() []keys.Binding {
+	if k.Token == record.House {
+		return []keys.Binding{houseBinding(houseRecords)}
+	}
+	return []keys.Binding{k.binding(keys.Content), k.binding(keys.Identity)}
+}
+
 func (k patientKeys) bound(s keys.Wrapper) []keys.Bound {
 	items := []keys.Bound{{Binding: k.binding(keys.Content), DEK: k.Content}, {Binding: k.binding(keys.Identity), DEK: k.Identity}}
 	for i := range items {
@@ -186,17 +197,18 @@ func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) er
 			return err
 		}
 	}
-	rows, err := v.wraps(ctx, string(k.Token), k.Generation)
+	bindings := k.bindings()
+	rows, err := v.wraps(ctx, bindings[0].Token, k.Generation)
 	if err != nil {
 		return err
 	}
 	var placed []catalog.WrapRow
-	for _, kind := range []keys.Kind{keys.Content, keys.Identity} {
+	for _, b := range bindings {
 		dek := k.Content
-		if kind == keys.Identity {
+		if b.Kind == keys.Identity {
 			dek = k.Identity
 		}
-		row, err := v.rowFor(ctx, r, k.binding(kind), dek, rows)
+		row, err := v.rowFor(ctx, r, b, dek, rows)
 		if err != nil {
 			return err
 		}

@@ -221,6 +221,8 @@ type rebuild struct {
 	state   rebuildState
 	resumed bool
 	began   time.Time // this run
+
+	houseRecords bool // the region has their key
 }
 
 // rebuildState is what a cut rebuild needs to know beside its place.
@@ -258,6 +260,11 @@ func beginRebuild(ctx context.Context, cfg RebuildConfig) (*rebuild, error) {
 	cfg.Linger = time.Millisecond // nobody is reading
 	if r.v, err = assemble(ctx, cfg.Config); err != nil {
 		return nil, err
+	}
+	if r.houseRecords {
+		if err := r.v.loadRecordsKey(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return r, r.v.intents.close() // nothing is placed anywhere
 }
@@ -344,28 +351,21 @@ func (r *rebuild) tell() {
 	}
 }
 
-// takeHouse takes the region's house keys into the catalog.
+// takeHouse takes the region's house keys into the catalog. A vault that has never kept
+// a house record may lack the key of these.
 func (r *rebuild) takeHouse(ctx context.Context) error {
-	for _, name := range houseNames {
-		var newest catalog.WrapRow
-		for info, err := range (persistent{r.from.Keys}).List(ctx, "house/"+name+"/", "") {
-			if err != nil {
-				return fmt.Errorf("house keys of region %s: %w", r.from.Name, err)
-			}
-			if b, w, ok := parseWrapKey(info.Key); ok && b == houseBinding(name) && w.Version > newest.Version {
-				newest = catalog.WrapRow{Binding: b, Service: r.service.Name(), Wrap: w}
-			}
+	for _, name := range append(slices.Clone(houseNames), houseRecords) {
+		newest, err := newestHouseWrap(ctx, persistent{r.from.Keys}, r.from, r.service, name)
+		if name == houseRecords && errors.Is(err, ErrNoHouseKeys) {
+			continue
 		}
-		if newest.Version == 0 {
-			return fmt.Errorf("%w: region %s: %s", ErrNoHouseKeys, r.from.Name, name)
-		}
-		var err error
-		if newest.Blob, err = readWrap(ctx, r.from, newest); err != nil {
+		if err != nil {
 			return err
 		}
 		if err := r.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.TakeWrap(ctx, newest) }); err != nil {
 			return err
 		}
+		r.houseRecords = name == houseRecords
 	}
 	return nil
 }
@@ -554,8 +554,11 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 	return tx.Promise(ctx, o.ID, places)
 }
 
-// patient writes what is found of a patient.
+// patient writes what is found of a patient. The house is none.
 func (r *rebuild) patient(ctx context.Context, tx *catalog.Tx, token record.PatientToken, change func(*catalog.Patient), seen time.Time) error {
+	if token == record.House {
+		return nil
+	}
 	p, _, err := tx.EnsurePatient(ctx, catalog.Patient{Token: token, Generation: 1, State: catalog.Active, Country: r.cfg.Home, Created: seen})
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ func (r *rebuild) nameMissing(ctx context.Context) error {
 
 func (r *rebuild) nameLost(ctx context.Context, tx *catalog.Tx, leaf audit.Leaf) error {
 	o := objectOf(leaf)
-	p, err := tx.Patient(ctx, o.Patient)
+	p, err := r.v.owner(ctx, tx, o.Patient)
 	if err != nil || p.State == catalog.Erased {
 		return err
 	}
@@ -189,7 +189,7 @@ func (r *rebuild) nameLost(ctx context.Context, tx *catalog.Tx, leaf audit.Leaf)
 			return err
 		}
 	}
-	if o.Class != catalog.ClassRecords {
+	if o.Class != catalog.ClassRecords || o.Patient == record.House {
 		return nil
 	}
 	return r.freeze(ctx, tx, p)

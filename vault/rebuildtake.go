@@ -396,7 +396,7 @@ func notWhole(err error) error {
 func (r *rebuild) keysOf(ctx context.Context, t *taken) (patientKeys, error) {
 	var p catalog.Patient
 	err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		p, err = tx.Patient(ctx, t.object.Patient)
+		p, err = r.v.owner(ctx, tx, t.object.Patient)
 		return err
 	})
 	if errors.Is(err, catalog.ErrNotFound) {
@@ -666,7 +666,7 @@ func (r *rebuild) supersedes(ctx context.Context, tx *catalog.Tx, t taken, earli
 
 // keepTaken promises a new row to the regions and, when no leaf commits it, writes one.
 func (r *rebuild) keepTaken(ctx context.Context, tx *catalog.Tx, t taken) error {
-	p, err := tx.Patient(ctx, t.object.Patient)
+	p, err := r.v.owner(ctx, tx, t.object.Patient)
 	if err != nil {
 		return err
 	}

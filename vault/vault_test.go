@@ -668,8 +668,8 @@ func TestRotationMovesWrapsAndRewritesNoObject(t *testing.T) {
 		t.Fatalf("RotateKeys = %v", err)
 	}
 	for _, d := range done {
-		if d.Pending != 0 || d.Service != vaulttest.Foreign && d.Rewrapped != 5 { // two of the patient, three of the house
-			t.Errorf("rotation = %+v; want 5 rewrapped, none pending", d)
+		if d.Pending != 0 || d.Service != vaulttest.Foreign && d.Rewrapped != 6 { // two of the patient, four of the house
+			t.Errorf("rotation = %+v; want 6 rewrapped, none pending", d)
 		}
 	}
 	status, err := h.KeyStatus(t.Context(), admin)

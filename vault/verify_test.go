@@ -242,7 +242,7 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := int64(3 * (1 + 5)); done != want || total != want || report.Checked != want { // one object; two wraps of the patient and three of the house
+		if want := int64(3 * (1 + 6)); done != want || total != want || report.Checked != want { // one object; two wraps of the patient and four of the house
 			t.Errorf("%s: ended at %d of %d, checked %d; want %d", level, done, total, report.Checked, want)
 		}
 	}
