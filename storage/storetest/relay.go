@@ -85,6 +85,18 @@ func (r *Relay) Lead(to string) {
 	r.breakAll()
 }
 
+// Restore ends whatever trouble there is: new connections lead to the service again.
+func (r *Relay) Restore(t testing.TB) {
+	t.Helper()
+	r.Lead(r.upstream)
+	r.mu.Lock()
+	down := r.listener == nil
+	r.mu.Unlock()
+	if down {
+		r.Up(t)
+	}
+}
+
 func (r *Relay) breakAll() {
 	for c := range r.open {
 		c.Close()

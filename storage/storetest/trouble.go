@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,25 @@ func Troubles() []Trouble {
 			var old oldListings
 			r.meddle(t, meddler{instead: old.replay, answer: old.keep})
 		}},
+	}
+}
+
+// ListingTroubles are of a listing that is not whole, which one call cannot tell.
+func ListingTroubles() []Trouble {
+	return []Trouble{
+		meddle("listing leaves out every second", meddler{answer: func(r *http.Response) error { return changeListing(r, everySecond) }}),
+	}
+}
+
+// SmallTroubles are of what is too small for Troubles: wraps, checkpoints.
+func SmallTroubles() []Trouble {
+	return []Trouble{
+		meddle("wrong small bytes answered", meddler{answer: func(r *http.Response) error {
+			if _, ok := listing(r.Request); ok || r.Request.Method != http.MethodGet || r.ContentLength >= large || r.StatusCode >= http.StatusMultipleChoices || len(r.Request.URL.RawQuery) > 0 && !r.Request.URL.Query().Has("x-id") {
+				return nil
+			}
+			return replaceBody(r, flip)
+		}}),
 	}
 }
 
@@ -112,6 +132,10 @@ func changeBody(r *http.Response, change func([]byte) []byte) error {
 	if r.Request.Method != http.MethodGet || r.ContentLength < large || strings.Contains(r.Header.Get("Content-Type"), "xml") {
 		return nil
 	}
+	return replaceBody(r, change)
+}
+
+func replaceBody(r *http.Response, change func([]byte) []byte) error {
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
 		return err
@@ -123,6 +147,9 @@ func changeBody(r *http.Response, change func([]byte) []byte) error {
 }
 
 func flip(b []byte) []byte {
+	if len(b) == 0 {
+		return b
+	}
 	b[len(b)/2] ^= 1
 	return b
 }
@@ -161,6 +188,24 @@ func listing(r *http.Request) (element string, ok bool) {
 		return "", false
 	}
 	return "ListBucketResult", true
+}
+
+func changeListing(r *http.Response, change func([]byte) []byte) error {
+	if _, ok := listing(r.Request); !ok || r.StatusCode != http.StatusOK {
+		return nil
+	}
+	return replaceBody(r, change)
+}
+
+// everySecond takes every second object out of a listing.
+func everySecond(b []byte) []byte {
+	n := 0
+	return regexp.MustCompile(`(?s)<Contents>.*?</Contents>`).ReplaceAllFunc(b, func(entry []byte) []byte {
+		if n++; n%2 == 0 {
+			return nil
+		}
+		return entry
+	})
 }
 
 func emptyListing(w http.ResponseWriter, r *http.Request) bool {

@@ -39,11 +39,13 @@ func Regions() []string { return []string{"cn-north", "cn-east", "cn-south", For
 // Options of a test vault; the zero value is a fresh one in a temporary directory.
 type Options struct {
 	Dir      string                                                     // default t.TempDir()
+	Bucket   func(region, bucket string) (storage.Store, error)         // opens a bucket that is no directory; nil, nil: it is one after all
 	Store    func(region, bucket string, s storage.Store) storage.Store // decorates each bucket ("data" or "keys")
 	Wrapper  func(region string, w keys.Wrapper) keys.Wrapper           // decorates each key service
 	DSN      string                                                     // default SQLite under Dir
 	AutoCare string
 	Linger   time.Duration    // how long a superseded object stays; default 100 ms
+	Poll     time.Duration    // how often an idle worker looks for work; default as in production
 	DICOM    imaging.Scrubber // default dicom.New()
 	Split    bool             // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
 	Verify   []vault.VerifyEvery
@@ -162,7 +164,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1), Links: o.Links, Quorum: o.Quorum, Drill: o.Drill,
+		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill,
 	}, nil
 }
 
@@ -171,19 +173,18 @@ func (o Options) region(name string, create bool) (storage.Region, keys.Wrapper,
 	if name == Foreign {
 		r.Jurisdiction = "SG"
 	}
-	s, err := dir.New(dir.Config{Root: filepath.Join(o.Dir, "regions", name), Create: create})
-	if err != nil {
+	var err error
+	if r.Data, err = o.bucket(name, "data", name, create); err != nil {
 		return r, nil, err
 	}
-	k := s
-	if o.Split {
-		if k, err = dir.New(dir.Config{Root: filepath.Join(o.Dir, "regions", name+"-keys"), Create: create}); err != nil {
+	if r.Keys = r.Data; o.Split || o.Bucket != nil {
+		if r.Keys, err = o.bucket(name, "keys", name+"-keys", create); err != nil {
 			return r, nil, err
 		}
+		r.OneBucket = false
 	}
-	r.Data, r.Keys = s, k
 	if o.Store != nil {
-		r.Data, r.Keys = o.Store(name, "data", s), o.Store(name, "keys", k)
+		r.Data, r.Keys = o.Store(name, "data", r.Data), o.Store(name, "keys", r.Keys)
 	}
 	w, err := insecure.New(insecure.Config{Name: name, Path: filepath.Join(o.Dir, "keys", name+".json"), Shards: 8})
 	if err != nil {
@@ -193,6 +194,16 @@ func (o Options) region(name string, create bool) (storage.Region, keys.Wrapper,
 		return r, o.Wrapper(name, w), nil
 	}
 	return r, w, nil
+}
+
+// bucket opens a bucket of a region: what the options say, or a directory.
+func (o Options) bucket(region, bucket, folder string, create bool) (storage.Store, error) {
+	if o.Bucket != nil {
+		if s, err := o.Bucket(region, bucket); s != nil || err != nil {
+			return s, err
+		}
+	}
+	return dir.New(dir.Config{Root: filepath.Join(o.Dir, "regions", folder), Create: create})
 }
 
 // Stop ends the vault and waits for its workers.
