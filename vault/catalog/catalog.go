@@ -51,6 +51,7 @@ type Catalog struct {
 	pendingOrder *sequence
 	terms        *rowsInsert
 	placements   *rowsInsert
+	leafIndex    *rowsInsert
 }
 
 type dialect string
@@ -99,12 +100,15 @@ func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
 	if c.placements, err = prepareRows(ctx, c.write, "placements (key, region, object, size, placed_at, promised_at, stored_at)", 7); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
+	if c.leafIndex, err = prepareRows(ctx, c.write, "audit_index (n, at, actor, action, patient, object, decision)", 7); err != nil {
+		return fmt.Errorf("open catalog: prepare: %w", err)
+	}
 	if c.reads = c.writes; c.read != c.write {
 		if c.reads, err = query.Prepare(ctx, c.preparer(c.read)); err != nil {
 			return fmt.Errorf("open catalog: prepare: %w", err)
 		}
 	}
-	if err := c.indexOldCommits(ctx); err != nil {
+	if err := errors.Join(c.indexOldCommits(ctx), c.indexOldLeaves(ctx)); err != nil {
 		return fmt.Errorf("open catalog: %w", err)
 	}
 	return nil
@@ -119,7 +123,7 @@ func (c *Catalog) Close() error {
 	if c.reads != nil && c.reads != c.writes {
 		errs = append(errs, c.reads.Close())
 	}
-	errs = append(errs, c.terms.close(), c.placements.close())
+	errs = append(errs, c.terms.close(), c.placements.close(), c.leafIndex.close())
 	if c.read != nil && c.read != c.write {
 		errs = append(errs, c.read.Close())
 	}

@@ -201,6 +201,9 @@ func (t *Tx) logAppend(ctx context.Context, batch audit.Batch) error {
 	if err := t.indexCommits(ctx, batch.Size, leaves); err != nil {
 		return err
 	}
+	if err := t.indexLeaves(ctx, batch.Size, leaves); err != nil {
+		return err
+	}
 	hashes := make([][]byte, len(batch.Hashes))
 	for i := range batch.Hashes {
 		hashes[i] = batch.Hashes[i][:]
