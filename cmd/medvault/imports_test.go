@@ -21,6 +21,8 @@ var importMap = map[string][]string{
 	// The one place that knows every concrete type.
 	"cmd/medvault": {"api/...", "vault/...", "storage/...", "keys/...", "imaging/..."},
 	"scripts":      {"api/client", "imaging/...", "keys/envelope"},
+	// What is measured without a server in front: whole vaults, and their parts.
+	"scripts/bench": {"api/client", "imaging/...", "keys", "keys/envelope", "storage/...", "vault/..."},
 
 	// Translates, decides nothing. Knows the front door, and the words.
 	"api":        {"api/...", "vault", "vault/record"},

@@ -4,6 +4,7 @@
 //	go run ./scripts/bench                 builds medvault, starts `medvault dev`, measures it
 //	go run ./scripts/bench --only identity    only how identity is taken out, beside other programs
 //	go run ./scripts/bench --only instances    only single instances, beside Orthanc where it is installed
+//	go run ./scripts/bench --only regions    verification, listing, gateways beside each other, disaster and log, over real servers; each also by its own name
 //	go run ./scripts/bench --url URL --store-token T --open-token T    measures a vault that runs
 //
 // JSON goes to standard output, a table to standard error. CPU and memory of the
@@ -14,6 +15,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,6 +33,10 @@ type options struct {
 	largeFrames                int
 	dir                        string
 	only                       string
+
+	regionDocs, disasterDocs, logRows int
+	listSizes                         sizes
+	readRate                          float64
 }
 
 func main() {
@@ -43,11 +49,23 @@ func main() {
 	flag.IntVar(&o.frameReads, "frame-reads", 100, "single frames read from the multi-frame object")
 	flag.IntVar(&o.largeFrames, "large", 4096, "frames of 0.5 MB in the large upload (4096: 2 GiB); 0 leaves it out")
 	flag.StringVar(&o.dir, "dir", "", "where the started vault keeps its data (default: a temporary directory, removed afterwards)")
-	flag.StringVar(&o.only, "only", "", "identity: take identity out of documents, and nothing of a vault; instances: store and open single ones")
-	flag.Parse()
-
+	flag.StringVar(&o.only, "only", "", "identity: take identity out of documents, and nothing of a vault; instances: store and open single ones; regions: all of verify, list, gateways, disaster, log")
+	flag.IntVar(&o.regionDocs, "region-docs", 600, "with --only verify and gateways: documents of 0.5 MB in three S3 regions")
+	o.listSizes = sizes{10_000, 100_000}
+	flag.Var(&o.listSizes, "list-sizes", "with --only list: objects in a region (add 1000000 for the whole bar: a million files, some minutes)")
+	flag.Float64Var(&o.readRate, "read-rate", 15, "with --only gateways: documents a second that each of two gateways serves")
+	flag.IntVar(&o.disasterDocs, "disaster-docs", 10_000, "with --only disaster: documents stored before the gateway is killed; a quarter of them on S3")
+	flag.IntVar(&o.logRows, "log-rows", 50_000, "with --only log: leaves and objects in the catalog")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if len(os.Args) == 2 && os.Args[1] == workerArg {
+		if err := work(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench worker:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	flag.Parse()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -80,7 +98,13 @@ type row struct {
 	ServerCPUms float64 `json:"serverCpuMs,omitempty"` // per item
 	P50ms       float64 `json:"p50Ms,omitempty"`
 	P95ms       float64 `json:"p95Ms,omitempty"`
+	P99ms       float64 `json:"p99Ms,omitempty"`
+	EachMs      float64 `json:"eachMs,omitempty"`  // by the clock
 	PeakMiB     float64 `json:"peakMiB,omitempty"` // of the server, during this row
+	HeapMiB     float64 `json:"heapMiB,omitempty"` // of it, that was alive after a collection
+
+	MinutesPer100000 float64 `json:"minutesPer100000,omitempty"` // objects
+	Note             string  `json:"note,omitempty"`
 }
 
 func run(ctx context.Context, o options) error {
@@ -92,6 +116,11 @@ func run(ctx context.Context, o options) error {
 	}
 	out.Rows = append(out.Rows, limits...)
 
+	if measures := regionsOnly(o.only); len(measures) > 0 {
+		rows, err := measureRegions(ctx, measures, o)
+		out.Rows = append(out.Rows, rows...)
+		return errors.Join(err, out.print()) // what was measured before an error is worth having
+	}
 	if o.only != "instances" {
 		identity, score, err := measureIdentity(ctx, o)
 		if err != nil {
@@ -141,10 +170,14 @@ func table(rows []row) {
 		}
 		return fmt.Sprintf(format, v)
 	}
-	fmt.Fprintf(w, "\n%-34s %6s %9s %9s %9s %12s %9s %9s %9s\n", "", "count", "seconds", "MB/s", "per s", "CPU ms each", "p50 ms", "p95 ms", "peak MiB")
+	fmt.Fprintf(w, "\n%-52s %8s %9s %9s %9s %12s %9s %9s %9s %9s %9s %9s %9s\n", "", "count", "seconds", "MB/s", "per s", "CPU ms each",
+		"ms each", "p50 ms", "p95 ms", "p99 ms", "peak MiB", "heap MiB", "min/100k")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%-34s %6s %9s %9s %9s %12s %9s %9s %9s\n", r.Name, number("%.0f", float64(r.Count)), number("%.2f", r.Seconds),
-			number("%.0f", r.MBPerSecond), number("%.1f", r.PerSecond), number("%.2f", r.ServerCPUms),
-			number("%.2f", r.P50ms), number("%.2f", r.P95ms), number("%.0f", r.PeakMiB))
+		fmt.Fprintf(w, "%-52s %8s %9s %9s %9s %12s %9s %9s %9s %9s %9s %9s %9s\n", r.Name, number("%.0f", float64(r.Count)), number("%.2f", r.Seconds),
+			number("%.0f", r.MBPerSecond), number("%.1f", r.PerSecond), number("%.3f", r.ServerCPUms), number("%.3f", r.EachMs),
+			number("%.2f", r.P50ms), number("%.2f", r.P95ms), number("%.2f", r.P99ms), number("%.0f", r.PeakMiB), number("%.1f", r.HeapMiB), number("%.2f", r.MinutesPer100000))
+		if r.Note != "" {
+			fmt.Fprintln(w, "    "+r.Note)
+		}
 	}
 }

@@ -172,7 +172,7 @@ func (t *target) cpu() time.Duration {
 // forgetPeak makes peak begin anew.
 func (t *target) forgetPeak() {
 	if t.server != nil {
-		os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", t.server.Process.Pid), []byte("5"), 0)
+		forgetPeak(t.server.Process.Pid)
 	}
 }
 
@@ -181,15 +181,5 @@ func (t *target) peak() float64 {
 	if t.server == nil {
 		return 0
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", t.server.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kilobytes, _ := strconv.Atoi(strings.Fields(value)[0])
-			return float64(kilobytes) / 1024
-		}
-	}
-	return 0
+	return peakMiB(t.server.Process.Pid)
 }
