@@ -19,6 +19,7 @@ import (
 const (
 	jobCopy     = "copy"             // a sealed object to a region
 	jobRemove   = "remove"           // a superseded object from a region
+	jobLock     = "lock"             // an object where it lies, against deletion
 	jobList     = "rederive"         // the documents of a re-derivation
 	jobRederive = "rederive-objects" // one of them
 	jobWalk     = "walk"             // over all objects, on a region's account
@@ -136,8 +137,11 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 	if err := json.Unmarshal(job.Payload, &o); err != nil {
 		return err
 	}
-	if job.Kind == jobRemove {
+	switch job.Kind {
+	case jobRemove:
 		return v.removeObject(ctx, job, owner, o)
+	case jobLock:
+		return v.lockObject(ctx, job, owner, o)
 	}
 	return v.copyObject(ctx, job, owner, o)
 }
@@ -203,6 +207,7 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 	if v.leaving(c.Region) {
 		return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error { return tx.Unpromise(ctx, o.ID, c.Region) })
 	}
+	from = v.byRole(from)
 	if !slices.Contains(v.permitted(p), c.Region) {
 		return fmt.Errorf("%w: region %s may not hold this patient's documents", errNotPermitted, c.Region)
 	}
@@ -225,6 +230,9 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 			return v.takeAway(ctx, tx, o.ID, c.Region)
 		}
 		if err := tx.Placed(ctx, o.ID, c.Region, v.cfg.Now()); err != nil {
+			return err
+		}
+		if err := v.lockLater(ctx, tx, o.ID, c.Region); err != nil {
 			return err
 		}
 		return appendLeaf(ctx, tx, audit.Leaf{

@@ -82,9 +82,12 @@ func (l *lane) lease(ctx context.Context) ([]catalog.Job, error) {
 			full = true
 		}
 	}
-	kinds := []string{jobCopy, jobRemove}
-	if l.v.regionIs(l.region.Name, catalog.RegionFrozen) {
+	kinds := []string{jobCopy, jobRemove, jobLock}
+	switch {
+	case l.v.regionIs(l.region.Name, catalog.RegionFrozen):
 		kinds = []string{jobRemove}
+	case l.v.expired(l.region.Name): // what was promised before waits until it is certified again
+		kinds = []string{jobRemove, jobLock}
 	}
 	jobs, err := l.v.cfg.Catalog.LeaseIn(ctx, l.region.Name, kinds, free, jobLease, l.owner)
 	for range free - len(jobs) {

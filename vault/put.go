@@ -189,7 +189,11 @@ func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted [
 	if s.intent, err = v.intents.begin(s.key()); err != nil {
 		return nil, err
 	}
-	now := v.notFrozen(permitted)
+	now := v.counting(v.notFrozen(permitted))
+	if err := v.enough(now); err != nil {
+		v.discard(ctx, s)
+		return nil, unavailable("quorum", err)
+	}
 	placed, err = v.cfg.Regions.Put(ctx, s.key(), s.spool.body(), replica.Placement{
 		Regions: now,
 		Quorum:  v.cfg.Quorum(len(now)),
@@ -202,11 +206,11 @@ func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted [
 	return placed, nil
 }
 
-// permitted names the regions where a patient's objects may lie and that are not to be
-// given up.
+// permitted names the regions where a patient's objects may lie and that take anything
+// new.
 func (v *Vault) permitted(p catalog.Patient) (names []string) {
 	for _, r := range v.cfg.Regions.Regions() {
-		if v.leaving(r.Name) {
+		if !v.takes(r.Name) {
 			continue
 		}
 		if residency.Permit(r.Jurisdiction, p.Country, v.cfg.Consent.Abroad(p.Token, r.Jurisdiction)).Permit {
@@ -327,6 +331,9 @@ func describeCommit(l *audit.Leaf, o catalog.Object, regions []string) {
 // hold it yet.
 func (v *Vault) promise(ctx context.Context, tx *catalog.Tx, o catalog.Object, permitted, placed []string) error {
 	if err := tx.PlaceNew(ctx, o, permitted, placed, v.cfg.Now()); err != nil {
+		return err
+	}
+	if err := v.lockLater(ctx, tx, o.ID, placed...); err != nil {
 		return err
 	}
 	for _, r := range permitted {

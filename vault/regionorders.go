@@ -91,7 +91,7 @@ func (v *Vault) order(ctx context.Context, tx *catalog.Tx, region, order string)
 // homeInUse counts the home regions that would be stored in without one.
 func (v *Vault) homeInUse(states map[string]catalog.RegionState, without string) (n int) {
 	for _, r := range v.homeRegions() {
-		if r.Name != without && (states[r.Name].State == catalog.RegionActive || states[r.Name].State == "") {
+		if r.Name != without && v.roleOf(r.Name) != RoleArchive && !v.expired(r.Name) && (states[r.Name].State == catalog.RegionActive || states[r.Name].State == "") {
 			n++
 		}
 	}
@@ -115,6 +115,9 @@ func (v *Vault) meetRegions(ctx context.Context) error {
 	for _, r := range v.cfg.Regions.Regions() {
 		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 			fresh, err := tx.MeetRegion(ctx, r.Name)
+			if err == nil {
+				err = tx.SeeRegion(ctx, r.Name)
+			}
 			if err != nil || !fresh {
 				return err
 			}
@@ -131,6 +134,9 @@ func (v *Vault) meetRegions(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := v.noteLapses(ctx, true); err != nil {
+		return err
 	}
 	return v.readStates(ctx)
 }
@@ -149,11 +155,24 @@ func (v *Vault) readStates(ctx context.Context) error {
 // watchStates takes in what was ordered at other gateways.
 func (v *Vault) watchStates(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := v.readStates(ctx); err != nil && ctx.Err() == nil {
+		if err := v.watchState(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("read the states of regions", "err", err)
 		}
 		wait(ctx, v.cfg.Poll)
 	}
+}
+
+// watchState is one look. It writes only when a certification has just expired.
+func (v *Vault) watchState(ctx context.Context) error {
+	if err := v.readStates(ctx); err != nil {
+		return err
+	}
+	for _, s := range *v.states.Load() {
+		if v.expired(s.Region) && s.Lapsed.IsZero() {
+			return v.noteLapses(ctx, false)
+		}
+	}
+	return nil
 }
 
 func (v *Vault) regionIs(region string, states ...string) bool {
@@ -256,12 +275,13 @@ func (v *Vault) walkOn(ctx context.Context, tx *catalog.Tx, s catalog.RegionStat
 			err = v.promiseLater(ctx, tx, o.ID, placed, may, &s)
 		case s.Walk == catalog.WalkCheck && concerned:
 			held := 0
-			for _, r := range may {
+			count := v.counting(may)
+			for _, r := range count {
 				if placed[r] {
 					held++
 				}
 			}
-			waits = held < max(v.cfg.Quorum(len(may)), 1)
+			waits = held < max(v.cfg.Quorum(len(count)), 1)
 		}
 		if err != nil {
 			return false, false, err

@@ -22,6 +22,11 @@ type RegionStatus struct {
 	Bytes        int64  `json:"bytes"`
 	Problem      string `json:"problem,omitempty"`
 
+	Role          RegionRole           `json:"role"`
+	Lock          LockStatus           `json:"lock"`
+	Certification *CertificationStatus `json:"certification,omitempty"` // left out: none is on record
+	Warnings      []string             `json:"warnings,omitempty"`      // what is no problem yet
+
 	State string      `json:"state"` // "active", "frozen", "draining" or "drained"
 	Since *time.Time  `json:"since,omitempty"`
 	Walk  *RegionWalk `json:"walk,omitempty"` // left out: never
@@ -96,6 +101,7 @@ func (v *Vault) State(ctx context.Context) ([]RegionStatus, error) {
 			s := &states[i]
 			s.Log = logStatus(logs[s.Name])
 			s.tellState(orders[s.Name])
+			s.tellTerms(v)
 			s.Verified = verifiedOf(verified, s.Name)
 			if err := v.recall(ctx, tx, s); err != nil {
 				return err
@@ -131,6 +137,9 @@ func (v *Vault) recall(ctx context.Context, tx *catalog.Tx, s *RegionStatus) (er
 		return err
 	}
 	s.Lag = lagOf(took)
+	if err := s.recallLocks(ctx, tx); err != nil {
+		return err
+	}
 	s.Failures, s.LastFailed, err = tx.Failures(ctx, s.Name)
 	return err
 }
@@ -211,10 +220,17 @@ func (v *Vault) health(ctx context.Context) (ready bool, missing []string) {
 		wg.Go(func() { states[i] = v.probe(ctx, r) })
 	}
 	wg.Wait()
+	all, well := 0, 0
 	for _, s := range states {
 		if s.Problem != "" {
 			missing = append(missing, s.Name+": "+s.Problem)
 		}
+		if v.roleOf(s.Name) == RoleArchive {
+			continue // nothing waits for it
+		}
+		if all++; s.Problem == "" {
+			well++
+		}
 	}
-	return len(home)-len(missing) >= v.cfg.Quorum(len(home)), missing
+	return well >= v.cfg.Quorum(all), missing
 }

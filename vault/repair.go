@@ -171,7 +171,7 @@ func (c *verification) examineIn(ctx context.Context, r storage.Region, e catalo
 	case c.state.Asked.Level == LevelList:
 		return nil
 	}
-	return c.prove(ctx, r, e)
+	return errors.Join(c.prove(ctx, r, e), c.proveLock(ctx, r.Name, r.Data, e.Object))
 }
 
 // repair mends one finding.
@@ -221,6 +221,8 @@ func (v *Vault) remedy(f Finding) (mend func(context.Context, record.Actor, stor
 		if _, err := record.ParseObjectID(f.Object); err == nil || strings.HasPrefix(f.Object, catalog.ClassObjects+"/") || strings.HasPrefix(f.Object, catalog.ClassRecords+"/") {
 			return v.quarantine, OutcomeQuarantined
 		}
+	case FindingUnlocked:
+		return v.repairLock, OutcomeRepaired
 	case FindingForbidden:
 		return v.removeForbidden, OutcomeRemoved
 	}
@@ -263,6 +265,9 @@ func (v *Vault) repairObject(ctx context.Context, a record.Actor, r storage.Regi
 	}
 	return "copied and read back", v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 		if err := tx.Placed(ctx, o.ID, r.Name, v.cfg.Now()); err != nil {
+			return err
+		}
+		if err := v.lockLater(ctx, tx, o.ID, r.Name); err != nil {
 			return err
 		}
 		return appendLeaf(ctx, tx, v.repairLeaf(a, "object.repaired", f, o, r.Name))

@@ -250,11 +250,15 @@ func (v *Vault) removeObject(ctx context.Context, job catalog.Job, owner string,
 	if !ok {
 		return fmt.Errorf("no region %s", at.Region)
 	}
-	if err := removed(ctx, r, o.Key()); err != nil {
+	err = removed(ctx, r, o.Key())
+	if kept := new(storage.LockedError); errors.As(err, &kept) {
+		return v.keepLocked(ctx, job, owner, o, r.Name, kept.Until)
+	}
+	if err != nil {
 		return fmt.Errorf("region %s: %w", r.Name, err)
 	}
 	return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
-		if err := tx.Removed(ctx, o.ID, r.Name); err != nil {
+		if err := errors.Join(tx.Removed(ctx, o.ID, r.Name), tx.Unlocked(ctx, o.ID, r.Name)); err != nil {
 			return err
 		}
 		return appendLeaf(ctx, tx, audit.Leaf{

@@ -111,7 +111,7 @@ func (v *Vault) open(ctx context.Context, o catalog.Object, k patientKeys, view 
 		ks.Identity = k.Identity
 	}
 	sealed := &object{header: want, keys: ks, log: v.cfg.Log}
-	from := &stored{row: o, remote: v.cfg.Regions.Open(o.ID.Key(o.Class), o.Size, nil), tail: o.Footer}
+	from := &stored{row: o, remote: v.cfg.Regions.Open(o.ID.Key(o.Class), o.Size, v.readOrder()), tail: o.Footer}
 	for {
 		if sealed.footer, err = envelope.ReadFooter(ctx, from.fetch, o.Size); err == nil {
 			_, err = envelope.Open(sealed.footer, from.fetch, want, ks)
@@ -125,7 +125,7 @@ func (v *Vault) open(ctx context.Context, o catalog.Object, k patientKeys, view 
 	}
 	tail := from.tail // without it when it was found damaged
 	sealed.from = func() source {
-		return &stored{row: o, remote: v.cfg.Regions.Open(o.ID.Key(o.Class), o.Size, nil), tail: tail}
+		return &stored{row: o, remote: v.cfg.Regions.Open(o.ID.Key(o.Class), o.Size, v.readOrder()), tail: tail}
 	}
 	return sealed, nil
 }

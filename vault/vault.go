@@ -47,6 +47,7 @@ type Config struct {
 	Consent   consent.Consents                 // who has consented to what; default nobody to anything
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
 	Links     map[string]Link                  // by region: how much of it background copies may take
+	Terms     map[string]RegionTerms           // by region: its role, its lock and by what it is certified
 	Workers   int                              // jobs about no region that are done at once; default 4
 	Poll      time.Duration                    // how often an idle worker looks for work; default 1 s
 	LogExport time.Duration                    // how often the log goes to the regions; default 1 min, negative: only when asked to
@@ -55,6 +56,8 @@ type Config struct {
 	Log       *slog.Logger                     // default: discarded
 	Now       func() time.Time                 // default time.Now
 	Drill     DrillEvery                       // how often it is tried whether everything would come back; default never
+
+	Uncertified bool // dev only: a region without a certification is nothing to be warned of
 }
 
 // Vault is the front door. Build it with New; safe for concurrent use.
@@ -92,9 +95,12 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTerms(cfg); err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
+	}
 	// Before anything is taken away: what a catalog that was put back does not know of
 	// may have been acknowledged.
-	if err := errors.Join(v.checkLogs(ctx), v.checkRebuilt(ctx)); err != nil {
+	if err := errors.Join(v.checkLogs(ctx), v.checkRebuilt(ctx), v.checkLocks(ctx)); err != nil {
 		return nil, err
 	}
 	if err := v.loadRecordsKey(ctx); err != nil {

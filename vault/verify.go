@@ -58,6 +58,7 @@ const (
 	FindingLogMissing    = "log-missing"
 	FindingLogDamaged    = "log-damaged" // the region's copy of the log does not hold
 	FindingUnreachable   = "unreachable"
+	FindingUnlocked      = "unlocked" // not locked as its region's terms say; from level checksum on
 )
 
 // Types of notes.

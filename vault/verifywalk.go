@@ -40,6 +40,9 @@ func (c *verification) objects(ctx context.Context, r storage.Region, from strin
 				if err := c.prove(ctx, r, e); err != nil {
 					c.fail(err)
 				}
+				if err := c.proveLock(ctx, r.Name, r.Data, e.Object); err != nil {
+					c.fail(err)
+				}
 				c.checked(r.Name)
 				c.reading.Done()
 			}

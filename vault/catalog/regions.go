@@ -34,9 +34,12 @@ type RegionState struct {
 	Seen, Total  int64
 	Promised     int64
 	Lacking      int64 // objects that may lie nowhere else
+
+	Lapsed time.Time // since when nothing was placed there for want of a certification; zero: it is
+	Met    time.Time // when a gateway that has it in its configuration said so last
 }
 
-const regionStateColumns = "SELECT region, state, since, walk, began_at, ended_at, position, seen, total, promised, lacking FROM regions_state"
+const regionStateColumns = "SELECT region, state, since, walk, began_at, ended_at, position, seen, total, promised, lacking, lapsed_at, seen_at FROM regions_state"
 
 // RegionStates reads all.
 func (t *Tx) RegionStates(ctx context.Context) (map[string]RegionState, error) {
@@ -58,11 +61,12 @@ func (t *Tx) regionStates(ctx context.Context, text string) (map[string]RegionSt
 	states := make(map[string]RegionState)
 	for rows.Next() {
 		var s RegionState
-		var since, began, ended int64
-		if err := rows.Scan(&s.Region, &s.State, &since, &s.Walk, &began, &ended, &s.Position, &s.Seen, &s.Total, &s.Promised, &s.Lacking); err != nil {
+		var since, began, ended, lapsed, met int64
+		if err := rows.Scan(&s.Region, &s.State, &since, &s.Walk, &began, &ended, &s.Position, &s.Seen, &s.Total, &s.Promised, &s.Lacking, &lapsed, &met); err != nil {
 			return nil, attempt(err, "states of regions")
 		}
 		s.Since, s.Began, s.Ended = fromMillis(since), fromMillis(began), fromMillis(ended)
+		s.Lapsed, s.Met = fromMillis(lapsed), fromMillis(met)
 		states[s.Region] = s
 	}
 	return states, attempt(rows.Err(), "states of regions")
@@ -72,8 +76,8 @@ func (t *Tx) regionStates(ctx context.Context, text string) (map[string]RegionSt
 // promised to it yet although there are objects.
 func (t *Tx) MeetRegion(ctx context.Context, region string) (fresh bool, err error) {
 	var b builder
-	b.add(`INSERT INTO regions_state (region, state, since, walk, began_at, ended_at, position, seen, total, promised, lacking)
-VALUES (?, 'active', ?, '', 0, 0, '', 0, 0, 0, 0) ON CONFLICT (region) DO NOTHING`, region, millis(t.c.now()))
+	b.add(`INSERT INTO regions_state (region, state, since, walk, began_at, ended_at, position, seen, total, promised, lacking, seen_at)
+VALUES (?, 'active', ?, '', 0, 0, '', 0, 0, 0, 0, ?) ON CONFLICT (region) DO NOTHING`, region, millis(t.c.now()), millis(t.c.now()))
 	n, err := t.exec(ctx, &b)
 	if err != nil || n == 0 {
 		return false, attempt(err, "meet region %s", region)
@@ -85,9 +89,17 @@ VALUES (?, 'active', ?, '', 0, 0, '', 0, 0, 0, 0) ON CONFLICT (region) DO NOTHIN
 // SetRegionState writes the state of a region that was met. Not met: ErrNotFound.
 func (t *Tx) SetRegionState(ctx context.Context, s RegionState) error {
 	var b builder
-	b.add(`UPDATE regions_state SET state = ?, since = ?, walk = ?, began_at = ?, ended_at = ?, position = ?, seen = ?, total = ?, promised = ?, lacking = ?
-WHERE region = ?`, s.State, millis(s.Since), s.Walk, millis(s.Began), millis(s.Ended), string(s.Position), s.Seen, s.Total, s.Promised, s.Lacking, s.Region)
+	b.add(`UPDATE regions_state SET state = ?, since = ?, walk = ?, began_at = ?, ended_at = ?, position = ?, seen = ?, total = ?, promised = ?, lacking = ?, lapsed_at = ?
+WHERE region = ?`, s.State, millis(s.Since), s.Walk, millis(s.Began), millis(s.Ended), string(s.Position), s.Seen, s.Total, s.Promised, s.Lacking, millis(s.Lapsed), s.Region)
 	return attempt(t.one(ctx, &b), "state of region %s", s.Region)
+}
+
+// SeeRegion notes that a gateway has the region in its configuration.
+func (t *Tx) SeeRegion(ctx context.Context, region string) error {
+	var b builder
+	b.add("UPDATE regions_state SET seen_at = ? WHERE region = ?", millis(t.c.now()), region)
+	_, err := t.exec(ctx, &b)
+	return attempt(err, "see region %s", region)
 }
 
 // Walked is an object on a walk, with its patient's country, "" when it is about none.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,8 @@ type Options struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Links    map[string]vault.Link // how much of a region background copies may take
+	Terms    map[string]vault.RegionTerms
+	Without  []string // regions that are not configured (any more)
 
 	Quorum    func(permitted int) int
 	Drill     vault.DrillEvery
@@ -144,6 +147,9 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 	var regions []storage.Region
 	services := make(map[string]keys.Wrapper)
 	for _, name := range Regions() {
+		if slices.Contains(o.Without, name) {
+			continue
+		}
 		region, service, err := o.region(name, !begun)
 		if err != nil {
 			return vault.Config{}, err
@@ -161,7 +167,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		return vault.Config{}, err
 	}
 	return vault.Config{
-		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool,
+		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
 		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill,
