@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,6 +110,7 @@ func (v *Vault) Refused(ctx context.Context, who record.Actor, reason string) er
 	}
 	leaf := audit.Leaf{Time: v.cfg.Now(), Actor: who.ID, Role: who.Role, Purpose: who.Purpose, Action: ActionSession,
 		Decision: audit.Deny, Reason: reason}
+	leaf.Credential, _, _ = strings.Cut(who.Credentials, " ")
 	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) })
 	if err != nil {
 		return unavailable("log", err)
@@ -119,7 +121,14 @@ func (v *Vault) Refused(ctx context.Context, who record.Actor, reason string) er
 // decide gathers the facts of an act and asks the policies. It writes nothing:
 // whoever calls it writes the leaf in the same transaction, before the act.
 func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decision, error) {
-	req := access.Request{Actor: a.Actor, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin}
+	revoked, err := tx.Revoked(ctx, a.Actor)
+	if err != nil {
+		return access.Decision{}, err
+	}
+	if revoked {
+		return access.Decision{Reason: reasonRevoked, MayKnow: a.Patient == ""}, nil
+	}
+	req := access.Request{Actor: a.Actor, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin, Kind: a.Kind}
 	if a.Patient != "" {
 		facts, err := v.patientFacts(ctx, tx, a)
 		if err != nil {
@@ -162,7 +171,9 @@ func (v *Vault) leaf(a act, d access.Decision) audit.Leaf {
 		Time: v.cfg.Now(), Actor: a.Actor.ID, Role: a.Actor.Role, Purpose: a.Actor.Purpose,
 		Action: a.Action, Patient: a.Patient, Object: a.Object, Origin: a.Origin, Recipient: a.Recipient,
 		View: d.View, Policies: d.Policies, Obligations: d.Obligations, Reason: d.Reason, Decision: audit.Deny,
+		Scope: d.Scope,
 	}
+	l.Credential, _, _ = strings.Cut(a.Actor.Credentials, " ")
 	if d.Allow {
 		l.Decision = audit.Allow
 	}
@@ -191,6 +202,9 @@ func refusal(a act, d access.Decision) error {
 		return record.Refuse(record.ErrDenied, "redaction-pending", "reports have no de-identified view yet: ask a treating clinician")
 	case d.Reason == "held-for-review":
 		return record.Refuse(record.ErrDenied, d.Reason, "the de-identified view waits for a person's review")
+	}
+	if d.Reason == reasonRevoked {
+		return errRevoked()
 	}
 	return record.Refuse(record.ErrDenied, d.Reason, "the vault's policies refuse this act to this role, purpose or person")
 }

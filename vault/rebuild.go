@@ -508,6 +508,9 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 	if err != nil {
 		return err
 	}
+	if leaf.Decision == audit.Allow && (leaf.Action == record.ActionRevoke || leaf.Action == record.ActionReinstate) {
+		return revokedAgain(ctx, tx, leaf)
+	}
 	if leaf.Decision != audit.Allow || leaf.Patient == "" {
 		return nil
 	}

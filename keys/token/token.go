@@ -28,6 +28,7 @@ import (
 // its keys to nobody.
 type Tokens struct {
 	patient, uid, id, recipient keys.DEK
+	apiToken                    keys.DEK
 	fingerprint, index          keys.DEK
 }
 
@@ -49,6 +50,7 @@ func New(tokenKey, indexKey keys.DEK) (*Tokens, error) {
 		{&t.uid, tokenKey, "uid"},
 		{&t.id, tokenKey, "id"},
 		{&t.recipient, tokenKey, "recipient"},
+		{&t.apiToken, tokenKey, "api-token"},
 		{&t.fingerprint, indexKey, "fingerprint"},
 	} {
 		var err error
@@ -121,6 +123,9 @@ func (t *Tokens) ID(attribute, value string, limit int) string {
 func (t *Tokens) Fingerprint(original [32]byte) string {
 	return hex.EncodeToString(mac(t.fingerprint, string(original[:])))
 }
+
+// APIToken is what is kept of the API token of a machine, in 64 hex digits.
+func (t *Tokens) APIToken(secret string) string { return hex.EncodeToString(mac(t.apiToken, secret)) }
 
 // Terms are the blind index terms of values of one attribute, in order: 26
 // lower-case base32 digits each, under a key of that attribute's own. Values must

@@ -18,6 +18,8 @@ type Tx struct {
 	c  *Catalog
 	q  *query.Queries
 	tx *sql.Tx
+
+	revoked map[string]bool // what Revoked has answered
 }
 
 // Update runs fn in one transaction, which is durable when Update returns nil and
