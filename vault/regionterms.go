@@ -44,6 +44,10 @@ type Certification struct {
 	Expires  time.Time // from then on nothing new is placed in the region
 }
 
+func (c Certification) lastDay() string {
+	return c.Expires.UTC().Add(-time.Second).Format(time.DateOnly)
+}
+
 // certificationWarning is how long before its end a certification is warned of.
 const certificationWarning = 30 * 24 * time.Hour
 
@@ -152,9 +156,9 @@ func (s *RegionStatus) tellTerms(v *Vault) {
 	s.Certification = &CertificationStatus{Name: c.Name, Document: c.Document, SHA256: c.SHA256, Expires: c.Expires.UTC(), Expired: v.expired(s.Name)}
 	switch {
 	case s.Certification.Expired:
-		s.add("certification expired on " + c.Expires.UTC().Format(time.DateOnly) + ": nothing new is placed there")
+		s.add("certification expired on " + c.lastDay() + ": nothing new is placed there")
 	case !c.Expires.IsZero() && c.Expires.Sub(now) < certificationWarning:
-		s.warn("certification expires on " + c.Expires.UTC().Format(time.DateOnly))
+		s.warn("certification expires on " + c.lastDay())
 	}
 }
 

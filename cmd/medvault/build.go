@@ -22,6 +22,7 @@ import (
 	"medvault/storage/dir"
 	"medvault/storage/minio"
 	"medvault/storage/replica"
+	"medvault/storage/s3"
 	"medvault/vault"
 	"medvault/vault/access"
 	"medvault/vault/catalog"
@@ -38,6 +39,8 @@ type house struct {
 type options struct {
 	autoCare string // the dev clinician; nobody everywhere else
 	rotation bool   // with the credentials that rotate keys: for `keys rotate` alone
+
+	uncertified bool // dev only: regions need no certification
 }
 
 // build makes a vault of what a configuration names. It is the one place that knows
@@ -113,6 +116,10 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		return parts, fmt.Errorf("verify: %w", err)
 	}
 	links := make(map[string]vault.Link)
+	terms, err := cfg.terms()
+	if err != nil {
+		return parts, err
+	}
 	for _, r := range cfg.Regions {
 		if links[r.Name], err = r.link(); err != nil {
 			return parts, fmt.Errorf("region %s: bandwidth: %w", r.Name, err)
@@ -120,12 +127,13 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	}
 	return vault.Config{
 		Links:   links,
+		Terms:   terms,
 		Drill:   cfg.Drill.schedule(),
 		Verify:  verifications,
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},
 		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
-		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, LogExport: cfg.Workers.Log, AutoCare: o.autoCare, Render: render.PNG, Log: log,
+		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, LogExport: cfg.Workers.Log, AutoCare: o.autoCare, Uncertified: o.uncertified, Render: render.PNG, Log: log,
 	}, nil
 }
 
@@ -209,12 +217,16 @@ func openBucket(ctx context.Context, c RegionConfig, bucket string, profile tran
 	if err != nil {
 		return nil, err
 	}
+	var limits s3.Limits
+	if bucket == c.Bucket { // keys are never locked: a patient's erasure is their end
+		limits.MaxRetention = c.Lock.length()
+	}
 	if c.Driver == "aws" {
 		return aws.New(ctx, aws.Config{Endpoint: c.Endpoint, Region: c.Region, Bucket: bucket, AccessKey: access, SecretKey: secret,
-			PathStyle: c.PathStyle, Insecure: c.InsecurePlaintext, TLS: profile.Client(roots)})
+			PathStyle: c.PathStyle, Insecure: c.InsecurePlaintext, TLS: profile.Client(roots), Limits: limits})
 	}
 	return minio.New(ctx, minio.Config{Endpoint: c.Endpoint, Region: c.Region, Bucket: bucket, AccessKey: access, SecretKey: secret,
-		PathStyle: c.PathStyle, Insecure: c.InsecurePlaintext, TLS: profile.Client(roots)})
+		PathStyle: c.PathStyle, Insecure: c.InsecurePlaintext, TLS: profile.Client(roots), Limits: limits})
 }
 
 // credentials of a region; none for the machine's own role.

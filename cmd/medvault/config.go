@@ -103,6 +103,10 @@ type RegionConfig struct {
 	InsecurePlaintext bool   `yaml:"insecurePlaintext"`
 	Concurrency       int    `yaml:"concurrency"` // background copies and removals at once; default 4
 	Bandwidth         string `yaml:"bandwidth"`   // bytes a second of background copies to it, as 50MiB; default no limit
+
+	Role          string              `yaml:"role"` // "primary" (default), "replica" or "archive": see vault.RegionRole
+	Lock          LockConfig          `yaml:"lock"`
+	Certification CertificationConfig `yaml:"certification"`
 }
 
 // link says how much of the region background copies may take.

@@ -15,6 +15,7 @@ import (
 
 	"medvault/api/transport"
 	"medvault/storage/s3"
+	"medvault/vault"
 	"medvault/vault/record"
 )
 
@@ -198,9 +199,10 @@ func (c *Config) checkRegions(found *checks, services map[string]bool) {
 		at := fmt.Sprintf("regions[%d]", i)
 		found.name(at+".name", r.Name, names)
 		found.country(at+".jurisdiction", r.Jurisdiction)
-		if r.Jurisdiction == c.Home {
+		if r.Jurisdiction == c.Home && r.Role != string(vault.RoleArchive) {
 			home++
 		}
+		r.checkTerms(found, at, c.Home)
 		if found.required(at+".keys", r.Keys) && !services[r.Keys] {
 			found.add(at+".keys", "found %q, want one of %s", r.Keys, strings.Join(slices.Sorted(maps.Keys(services)), ", "))
 		}
@@ -221,11 +223,11 @@ func (c *Config) checkRegions(found *checks, services map[string]bool) {
 		}
 	}
 	if home < 2 {
-		found.add("regions", "found %d in %s (home), want at least 2: one lost region must not be the last", home, c.Home)
+		found.add("regions", "found %d in %s (home), want at least 2, archives aside: one lost region must not be the last", home, c.Home)
 	}
 	if number, err := strconv.Atoi(string(c.Write.Quorum)); err == nil {
 		if number < 2 || number > home {
-			found.add("write.quorum", "found %d, want majority, all, or 2 to %d (regions in %s)", number, home, c.Home)
+			found.add("write.quorum", "found %d, want majority, all, or 2 to %d (regions in %s, archives aside)", number, home, c.Home)
 		}
 	} else {
 		found.oneOf("write.quorum", string(c.Write.Quorum), "majority", "all")

@@ -180,6 +180,9 @@ func (h *house) rebuildParts(ctx context.Context, cfg *Config, from string, log 
 	}
 	parts.Config = vault.Config{Regions: set, Services: services, Access: engine, Home: cfg.Home, Spool: spool, Workers: cfg.Workers.Count, Log: log,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()}}
+	if parts.Terms, err = cfg.terms(); err != nil {
+		return parts, err
+	}
 	for _, r := range cfg.Regions {
 		parts.Places = append(parts.Places, residency.Region{Name: r.Name, Jurisdiction: r.Jurisdiction})
 	}

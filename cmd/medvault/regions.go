@@ -20,7 +20,7 @@ func newRegionsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "regions",
 		Short: "tell the state of every region",
-		Long:  "regions lists what the vault knows of each region. Exit code 3: one cannot be reached\nor its key service does not answer, or is behind by more than 15 minutes.",
+		Long:  "regions lists what the vault knows of each region. Exit code 3: one cannot be reached\nor its key service does not answer, is behind by more than 15 minutes, or its\ncertification has expired. What is warned of below the list is no finding yet.",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.regions(cmd.Context(), &at) },
 	}
@@ -79,12 +79,17 @@ func (a *app) regions(ctx context.Context, at *connection) error {
 		return err
 	}
 	err = a.print(listedRegions{append([]vault.RegionStatus{}, regions...)}, func(w io.Writer) {
-		rows := [][]string{{"REGION", "IN", "STATE", "STORAGE", "KEYS", "OBJECTS", "BYTES", "PENDING", "RPO", "LAG P95", "FAILED", "VERIFIED", "PROBLEM"}}
+		rows := [][]string{{"REGION", "IN", "ROLE", "LOCK", "CERTIFIED", "STATE", "STORAGE", "KEYS", "OBJECTS", "BYTES", "PENDING", "RPO", "LAG P95", "FAILED", "VERIFIED", "PROBLEM"}}
 		for _, r := range regions {
-			rows = append(rows, []string{r.Name, r.Jurisdiction, stateOf(r), upOrDown(r.Reachable), upOrDown(r.KeyService),
+			rows = append(rows, []string{r.Name, r.Jurisdiction, string(r.Role), lockOf(r.Lock), certifiedOf(r.Certification), stateOf(r), upOrDown(r.Reachable), upOrDown(r.KeyService),
 				strconv.FormatInt(r.Objects, 10), strconv.FormatInt(r.Bytes, 10), strconv.FormatInt(r.Pending, 10), seconds(r.RPO), lag95(r.Lag), failures(r), lastVerified(r), r.Problem})
 		}
 		table(w, rows)
+		for _, r := range regions {
+			for _, warning := range r.Warnings {
+				fmt.Fprintf(w, "warning: %s: %s\n", r.Name, warning)
+			}
+		}
 	})
 	if err != nil {
 		return err
@@ -99,6 +104,35 @@ func (a *app) regions(ctx context.Context, at *connection) error {
 		return findingsError{fmt.Errorf("%d of %d regions are not well", unwell, len(regions))}
 	}
 	return nil
+}
+
+// lockOf tells how a region locks, and how many dead objects its locks keep.
+func lockOf(l vault.LockStatus) string {
+	text := l.Mode
+	if l.Days > 0 {
+		text += fmt.Sprintf(" %gd", l.Days)
+	}
+	if l.Pending > 0 {
+		text += fmt.Sprintf(", %d to lock", l.Pending)
+	}
+	if l.Dead > 0 {
+		text += fmt.Sprintf(", %d dead", l.Dead)
+		if l.DeadUntil != nil {
+			text += " until " + l.DeadUntil.Format(time.DateOnly)
+		}
+	}
+	return text
+}
+
+// certifiedOf tells by what a region is certified, and the last day on which it is.
+func certifiedOf(c *vault.CertificationStatus) string {
+	switch {
+	case c == nil:
+		return "-"
+	case c.Expired:
+		return printable(c.Name) + ", EXPIRED"
+	}
+	return printable(c.Name) + " to " + c.Expires.Add(-time.Second).Format(time.DateOnly)
 }
 
 func upOrDown(up bool) string {
