@@ -75,7 +75,9 @@ func (c *verification) proveBytes(ctx context.Context, r storage.Region, e catal
 	body, err := r.Data.Get(ctx, e.Key(), 0, -1)
 	sum, last := sha256.New(), &lastBytes{n: len(e.Footer)}
 	if err == nil {
-		_, err = io.Copy(io.MultiWriter(sum, last), body)
+		buf, giveBack := c.buffer()
+		_, err = io.CopyBuffer(io.MultiWriter(sum, last), struct{ io.Reader }{body}, buf[:])
+		giveBack()
 		err = errors.Join(err, body.Close())
 	}
 	if err != nil {

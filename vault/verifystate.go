@@ -29,7 +29,8 @@ type verification struct {
 	limit    *limiter
 
 	strays  []stray        // met since the last save, to be looked at again
-	reading sync.WaitGroup // objects that readers are busy with
+	reading sync.WaitGroup // what readers were handed and are not done with
+	buffers sync.Pool      // of readers
 	since   int            // objects met since the last save
 	saved   time.Time
 
@@ -258,7 +259,7 @@ func (c *verification) note(n Note) {
 	}
 }
 
-// fail ends the verification with a reader's error.
+// fail ends the verification with a reader's error; nil is none.
 func (c *verification) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"medvault/keys"
@@ -17,9 +16,6 @@ import (
 	"medvault/vault/record"
 	"medvault/vault/residency"
 )
-
-// readers is how many objects of a region are read at once.
-const readers = 4
 
 const (
 	repairObject = "copy from a region that passes read"
@@ -32,35 +28,15 @@ const copyGrace = time.Minute
 // objects walks the listing of a region's data and what must lie there side by side,
 // both sorted by key, from a key on, in constant memory.
 func (c *verification) objects(ctx context.Context, r storage.Region, from string) error {
-	read := make(chan catalog.Account)
-	var working sync.WaitGroup
-	for range readers {
-		working.Go(func() {
-			for e := range read {
-				if err := c.prove(ctx, r, e); err != nil {
-					c.fail(err)
-				}
-				if err := c.proveLock(ctx, r.Name, r.Data, e.Object); err != nil {
-					c.fail(err)
-				}
-				c.checked(r.Name)
-				c.reading.Done()
-			}
-		})
+	prove := func(e catalog.Account) error {
+		err := errors.Join(c.prove(ctx, r, e), c.proveLock(ctx, r.Name, r.Data, e.Object))
+		c.checked(r.Name)
+		return err
 	}
-	err := c.compare(ctx, r, from, read)
-	close(read)
-	working.Wait()
-	if failed := c.drain(); failed != nil {
-		c.mu.Lock()
-		c.failed = nil
-		c.mu.Unlock()
-		return failed
-	}
-	return err
+	return atOnce(c, prove, func(read func(catalog.Account)) error { return c.compare(ctx, r, from, read) })
 }
 
-func (c *verification) compare(ctx context.Context, r storage.Region, from string, read chan<- catalog.Account) error {
+func (c *verification) compare(ctx context.Context, r storage.Region, from string, read func(catalog.Account)) error {
 	next, stop := iter.Pull2(r.Data.List(ctx, "", from))
 	defer stop()
 	there, listErr, more := next()
@@ -102,7 +78,7 @@ func (c *verification) compare(ctx context.Context, r storage.Region, from strin
 
 // meet judges one object that the region must hold by its place in the listing (nil:
 // none), and has it read when it belongs to the sample.
-func (c *verification) meet(ctx context.Context, r storage.Region, e catalog.Account, listed *storage.Info, read chan<- catalog.Account) error {
+func (c *verification) meet(ctx context.Context, r storage.Region, e catalog.Account, listed *storage.Info, read func(catalog.Account)) error {
 	if e.Leaves { // a job takes it away, or just has
 		if e.Placed {
 			c.spared()
@@ -138,8 +114,7 @@ func (c *verification) meet(ctx context.Context, r storage.Region, e catalog.Acc
 		return nil
 	}
 	s.Taken++
-	c.reading.Add(1)
-	read <- e
+	read(e)
 	return nil
 }
 
@@ -243,18 +218,19 @@ func (c *verification) accounts(ctx context.Context, region, after string) iter.
 // wraps checks that a region holds the wraps its own key service made, as far as it
 // holds anything that they open.
 func (c *verification) wraps(ctx context.Context, r storage.Region, from string) error {
-	for at, row := range c.serviceWraps(ctx, c.v.cfg.Services[r.Name].Name(), from) {
-		if row.err != nil {
-			return row.err
+	prove := func(row catalog.WrapRow) error { return c.wrap(ctx, r, row) }
+	return atOnce(c, prove, func(look func(catalog.WrapRow)) error {
+		for at, row := range c.serviceWraps(ctx, c.v.cfg.Services[r.Name].Name(), from) {
+			if row.err != nil {
+				return row.err
+			}
+			look(row.WrapRow)
+			if err := c.advance(ctx, r, "wraps", at); err != nil {
+				return err
+			}
 		}
-		if err := c.wrap(ctx, r, row.WrapRow); err != nil {
-			return err
-		}
-		if err := c.advance(ctx, r, "wraps", at); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (c *verification) wrap(ctx context.Context, r storage.Region, row catalog.WrapRow) error {
