@@ -22,6 +22,7 @@ import (
 	"medvault/api/dicomweb"
 	"medvault/api/documents"
 	"medvault/api/exports"
+	"medvault/api/fhir"
 	"medvault/api/identity"
 	"medvault/api/operations"
 	"medvault/api/patients"
@@ -145,6 +146,7 @@ func (s *Server) routes() http.Handler {
 	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
 	exports.Register(v1, exports.Config{Vault: s.cfg.Vault})
+	fhir.Register(known.Group("/fhir"), fhir.Config{Vault: s.cfg.Vault})
 	if s.cfg.Mount != nil {
 		s.cfg.Mount(known)
 	}

@@ -32,6 +32,7 @@ func Register(r gin.IRouter, cfg Config) {
 	r.GET("/regions", f.regions)
 	r.POST("/regions/:region/orders", f.orderRegion)
 	f.registerVerifications(r)
+	r.GET("/audit", f.auditQuery)
 	r.GET("/audit/verify", f.auditVerify)
 	r.GET("/audit/export", f.auditExport)
 	r.POST("/audit/snapshots", f.auditSnapshot)

@@ -25,6 +25,7 @@ func Register(r gin.IRouter, cfg Config) {
 	r.POST("/patients/:token/care-team", f.addCare)
 	r.GET("/patients/:token/care-team", f.listCare)
 	r.DELETE("/patients/:token/care-team/:id", f.endCare)
+	r.GET("/patients/:token/access-log", f.accessLog)
 }
 
 type face struct{ vault *vault.Vault }

@@ -57,6 +57,8 @@ var rights = []right{
 	{"dpo", "audit.read", "HCOMPL", "house any", ""},
 	{"auditor", "care.list", "HCOMPL", "any", ""},
 	{"auditor", "audit.read", "HCOMPL", "house any", ""},
+	{"dpo", "accesslog.read", "HCOMPL", "house any", ""},
+	{"auditor", "accesslog.read", "HCOMPL", "house any", ""},
 	{"dpo", "attest.read", "HCOMPL", "any", "original"},
 	{"auditor", "attest.read", "HCOMPL", "any", "original"},
 	{"quality", "attest.read", "HQUALIMP HOPERAT", "any", "deidentified"},
@@ -109,7 +111,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 	roles := append(record.Roles(), "", "janitor")
 	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat"}
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
-		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "keys.manage", "attest.read", "document.export",
+		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.manage", "attest.read", "document.export",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read",
 		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "patient.know", "", "document.delete"}

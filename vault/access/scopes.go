@@ -99,7 +99,7 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "CareTeam")
 	case record.ActionCareList:
 		return of('s', "CareTeam")
-	case record.ActionAuditRead:
+	case record.ActionAuditRead, record.ActionAccessLog:
 		return of('r', "AuditEvent")
 	case record.ActionAttest:
 		return of('r', "Provenance")

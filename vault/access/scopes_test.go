@@ -94,6 +94,7 @@ func bounds() []bound {
 		{"care.end", 0, "admin", "CareTeam.u"},
 		{"care.list", 0, "admin", "CareTeam.s"},
 		{"audit.read", 0, "auditor", "AuditEvent.r"},
+		{"accesslog.read", 0, "auditor", "AuditEvent.r"},
 		{"attest.read", 0, "auditor", "Provenance.r"},
 		{"review.list", 0, "reviewer", "Task.s"},
 		{"review.read", 0, "reviewer", "Task.r"},

@@ -49,6 +49,42 @@ func proveInclusion(ctx context.Context, tree Tree, v note.Verifier, n int64) (P
 	return p, p.Check(v)
 }
 
+// ProveLeaves proves several leaves under one and the same present head, which is in
+// every Proof. Each proof is checked before it is returned.
+func ProveLeaves(ctx context.Context, tree Tree, v note.Verifier, leaves []StoredLeaf) ([]Proof, error) {
+	head, err := tree.LogHead(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("prove leaves: %w", err)
+	}
+	known := make(map[int64]tlog.Hash) // the ways up meet
+	hashes := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			if _, ok := known[index]; !ok {
+				read, err := tree.LogHashes(ctx, []int64{index})
+				if err != nil {
+					return nil, err
+				}
+				known[index] = read[0]
+			}
+			out[i] = known[index]
+		}
+		return out, nil
+	})
+	proofs := make([]Proof, len(leaves))
+	for i, leaf := range leaves {
+		path, err := tlog.ProveRecord(head.Size, leaf.Number, hashes)
+		if err != nil {
+			return nil, fmt.Errorf("prove leaf %d: %w", leaf.Number, err)
+		}
+		proofs[i] = Proof{Number: leaf.Number, Leaf: leaf.Data, Path: path, Checkpoint: head.Checkpoint}
+		if err := proofs[i].Check(v); err != nil {
+			return nil, fmt.Errorf("prove leaf %d: %w", leaf.Number, err)
+		}
+	}
+	return proofs, nil
+}
+
 // Check is nil when the leaf is in the log that v's key signs.
 func (p Proof) Check(v note.Verifier) error {
 	tree, err := OpenCheckpoint(p.Checkpoint, v)

@@ -169,6 +169,7 @@ const (
 	ActionDiscard       Action = "regions.discard" // delete from quarantine, two persons
 	ActionRegionsManage Action = "regions.manage"  // freeze, drain, fill
 	ActionAuditRead     Action = "audit.read"
+	ActionAccessLog     Action = "accesslog.read" // of one patient, by a steward or the patient
 	ActionKeys          Action = "keys.manage"
 	ActionAttest        Action = "attest.read"
 	ActionExport        Action = "document.export"
