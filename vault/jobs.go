@@ -64,7 +64,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobWalk, jobList, jobRederive}, 1, jobLease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobWalk, jobList, jobRederive}, 1, jobLease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -90,6 +90,9 @@ func (v *Vault) tidy(ctx context.Context) {
 	for {
 		if err := v.recover(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("take away unfinished objects", "err", err)
+		}
+		if err := v.resumeRenewals(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("resume renewals of keys", "err", err)
 		}
 		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 			return errors.Join(tx.SweepReadWindows(ctx, v.cfg.Now()), tx.SweepFailures(ctx))
@@ -126,6 +129,8 @@ func (v *Vault) run(ctx context.Context, job catalog.Job, owner string) (code st
 
 func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 	switch job.Kind {
+	case jobRenew:
+		return v.renewJob(ctx, job, owner)
 	case jobList:
 		return v.listStale(ctx, job, owner)
 	case jobWalk:

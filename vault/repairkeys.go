@@ -48,10 +48,18 @@ func (v *Vault) repairWrap(ctx context.Context, a record.Actor, r storage.Region
 	return "", errors.New("the catalog has no such wrap")
 }
 
-// goodWrap returns a wrap that its service opens: the catalog's, another region's under
-// the same service, or a new one of the key that another service opens. What replaces the
-// catalog's is recorded.
+// goodWrap is openingWrap, and what replaces the catalog's is recorded.
 func (v *Vault) goodWrap(ctx context.Context, s keys.Wrapper, row catalog.WrapRow, rows []catalog.WrapRow) (catalog.WrapRow, error) {
+	good, err := v.openingWrap(ctx, s, row, rows)
+	if err != nil || good == row {
+		return good, err
+	}
+	return v.recordWrap(ctx, s, good)
+}
+
+// openingWrap returns a wrap that its service opens: the catalog's, another region's under
+// the same service, or a new one of the key that another service opens.
+func (v *Vault) openingWrap(ctx context.Context, s keys.Wrapper, row catalog.WrapRow, rows []catalog.WrapRow) (catalog.WrapRow, error) {
 	opens := func(w keys.Wrap) (bool, error) {
 		_, err := s.Unwrap(ctx, []keys.Bound{{Binding: row.Binding, Wrap: w}})
 		if errors.Is(err, keys.ErrUnavailable) {
@@ -70,11 +78,8 @@ func (v *Vault) goodWrap(ctx context.Context, s keys.Wrapper, row catalog.WrapRo
 		found := row
 		found.Blob = blob
 		ok, err := opens(found.Wrap)
-		if err != nil {
-			return row, err
-		}
-		if ok {
-			return found, v.recordWrap(ctx, found)
+		if ok || err != nil {
+			return found, err
 		}
 	}
 	var others []catalog.WrapRow
@@ -87,15 +92,25 @@ func (v *Vault) goodWrap(ctx context.Context, s keys.Wrapper, row catalog.WrapRo
 	if err != nil {
 		return row, err
 	}
-	fresh, err := wrapOne(ctx, s, row.Binding, dek)
+	return wrapOne(ctx, s, row.Binding, dek)
+}
+
+// recordWrap puts a wrap in the place of the catalog's. One of a version that a rotation
+// has passed by since is moved first.
+func (v *Vault) recordWrap(ctx context.Context, s keys.Wrapper, row catalog.WrapRow) (catalog.WrapRow, error) {
+	replace := func() error {
+		return v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.ReplaceWrap(ctx, row) })
+	}
+	err := replace()
+	if !errors.Is(err, catalog.ErrChanged) {
+		return row, err
+	}
+	moved, err := s.Rewrap(ctx, []keys.Bound{{Binding: row.Binding, Wrap: row.Wrap}})
 	if err != nil {
 		return row, err
 	}
-	return fresh, v.recordWrap(ctx, fresh)
-}
-
-func (v *Vault) recordWrap(ctx context.Context, row catalog.WrapRow) error {
-	return v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.ReplaceWrap(ctx, row) })
+	row.Wrap = moved[0]
+	return row, replace()
 }
 
 // replaceWrap is putWrap where other bytes may lie: the store keeps those until the right

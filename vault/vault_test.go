@@ -667,14 +667,25 @@ func TestRotationMovesWrapsAndRewritesNoObject(t *testing.T) {
 	if err != nil {
 		t.Fatalf("RotateKeys = %v", err)
 	}
+	rewrapped := make(map[string]int)
 	for _, d := range done {
-		if d.Pending != 0 || d.Service != vaulttest.Foreign && d.Rewrapped != 6 { // two of the patient, four of the house
-			t.Errorf("rotation = %+v; want 6 rewrapped, none pending", d)
+		rewrapped[d.Service] += d.Rewrapped
+		if len(d.Pending) != 0 || d.Trimmed != d.Shards {
+			t.Errorf("rotation = %+v; want every shard trimmed, none pending", d)
+		}
+	}
+	for _, r := range vaulttest.Regions() {
+		want := 6 // two of the patient, four of the house
+		if r == vaulttest.Foreign {
+			want = 0
+		}
+		if rewrapped[r] != want {
+			t.Errorf("%s: %d rewrapped; want %d", r, rewrapped[r], want)
 		}
 	}
 	status, err := h.KeyStatus(t.Context(), admin)
-	if err != nil || status[0].Newest != 2 || status[0].Oldest != 1 {
-		t.Errorf("KeyStatus = %+v, %v; want newest 2, oldest 1", status, err)
+	if err != nil || status[0].Newest != 2 || status[0].Oldest != 2 || len(status[0].Pending) != 0 {
+		t.Errorf("KeyStatus = %+v, %v; want versions 2 alone", status, err)
 	}
 	after, err := os.Stat(object)
 	if err != nil || !after.ModTime().Equal(before.ModTime()) {

@@ -112,7 +112,17 @@ func (c *Client) KeyStatus(ctx context.Context) ([]vault.KeyStatus, error) {
 // RotateKeys has the gateway give every key encryption key a new version, where its
 // credential may: in development.
 func (c *Client) RotateKeys(ctx context.Context) ([]vault.Rotation, error) {
+	return c.rotateKeys(ctx, "/api/v1/keys/rotations")
+}
+
+// RenewKeys has the gateway carry out the renewals of keys that are pending, as far as
+// its credential may.
+func (c *Client) RenewKeys(ctx context.Context) ([]vault.Rotation, error) {
+	return c.rotateKeys(ctx, "/api/v1/keys/rotations?pending=true")
+}
+
+func (c *Client) rotateKeys(ctx context.Context, path string) ([]vault.Rotation, error) {
 	var answer struct{ Rotations []vault.Rotation }
-	err := c.call(ctx, http.MethodPost, "/api/v1/keys/rotations", nil, &answer)
+	err := c.call(ctx, http.MethodPost, path, nil, &answer)
 	return answer.Rotations, err
 }

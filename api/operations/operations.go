@@ -123,9 +123,19 @@ type Rotations struct {
 }
 
 // rotateKeys works where the gateway's own credential may rotate: in development. A
-// production gateway's may not, and the answer says so.
+// production gateway's may not, and the answer says so. With pending=true nothing is
+// rotated but what was ordered before.
 func (f *face) rotateKeys(c *gin.Context) {
-	done, err := f.vault.RotateKeys(c.Request.Context(), answer.Actor(c))
+	rotate := f.vault.RotateKeys
+	switch c.Query("pending") {
+	case "", "false":
+	case "true":
+		rotate = f.vault.RenewKeys
+	default:
+		answer.Error(c, record.Refuse(record.ErrInvalid, "bad-query", "pending is true or false"))
+		return
+	}
+	done, err := rotate(c.Request.Context(), answer.Actor(c))
 	if err != nil {
 		answer.Error(c, err)
 		return

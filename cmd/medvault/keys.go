@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os/user"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,12 +20,28 @@ func newKeysCommand(a *app) *cobra.Command {
 	return newGroup("keys", "the keys that wrap every patient's keys", newKeysStatusCommand(a), newKeysRotateCommand(a))
 }
 
+// pendingKeys names what renewals wait for.
+func pendingKeys(pending []vault.KeyPending) string {
+	var names []string
+	for _, p := range pending {
+		name := p.Reason
+		if p.Region != "" {
+			name = p.Region + " (" + p.Reason + ")"
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return "-"
+	}
+	return strings.Join(names, ", ")
+}
+
 func newKeysStatusCommand(a *app) *cobra.Command {
 	var at connection
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "tell the versions of the key encryption keys",
-		Long:  "status lists, for each key service and kind of key, how many shards there are, the\nnewest version of any, and the oldest version that still opens a wrap.",
+		Long:  "status lists, for each key service and kind of key, how many shards there are, the\nnewest version of any, the oldest version that still opens a wrap, and what renewals\nthat were ordered wait for: a region, the key service, or rotation-credential. The last\nis done by keys rotate --pending --config FILE.\n\nExit code 3: a key service does not answer.",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.keyStatus(cmd.Context(), &at) },
 	}
@@ -46,42 +63,59 @@ func (a *app) keyStatus(ctx context.Context, at *connection) error {
 	if err != nil {
 		return err
 	}
-	return a.print(keyStates{append([]vault.KeyStatus{}, states...)}, func(w io.Writer) {
-		rows := [][]string{{"SERVICE", "KIND", "SHARDS", "NEWEST", "OLDEST"}}
+	silent := 0
+	err = a.print(keyStates{append([]vault.KeyStatus{}, states...)}, func(w io.Writer) {
+		rows := [][]string{{"SERVICE", "KIND", "SHARDS", "NEWEST", "OLDEST", "PENDING"}}
 		for _, s := range states {
-			rows = append(rows, []string{s.Service, s.Kind, strconv.Itoa(s.Shards), strconv.Itoa(s.Newest), strconv.Itoa(s.Oldest)})
+			rows = append(rows, []string{s.Service, s.Kind, strconv.Itoa(s.Shards), strconv.Itoa(s.Newest), strconv.Itoa(s.Oldest), pendingKeys(s.Pending)})
 		}
 		table(w, rows)
 	})
+	for _, s := range states {
+		if s.Problem != "" {
+			silent++
+		}
+	}
+	if err == nil && silent > 0 {
+		return findingsError{errors.New("a key service does not answer")}
+	}
+	return err
 }
 
 func newKeysRotateCommand(a *app) *cobra.Command {
 	var at connection
 	var config string
+	var pending bool
 	cmd := &cobra.Command{
 		Use:   "rotate --config FILE | rotate --dev DIR",
-		Short: "give every key encryption key a new version and move all wraps to it",
-		Long: `rotate gives every key encryption key a new version and rewraps every patient's keys
-under it. No document is rewritten, no patient's key is seen, gateways go on serving.
+		Short: "give every key encryption key a new version, move all wraps to it, trim what is older",
+		Long: `rotate gives every key encryption key a new version, rewraps every patient's keys under
+it, and trims what is older: from then on an old copy of a wrap opens nothing. No document
+is rewritten, gateways go on serving. A shard is trimmed only when every region that
+depends on it has shown that it holds what it must under the new version; until then it is
+pending, and the gateways go on with it by themselves.
+
+With --pending nothing is rotated but what was ordered before, by a withdrawn consent or
+an erasure: for a timer, where gateways may not rotate.
 
 With --config it works beside the gateways, on the catalog and regions that the
 configuration names, with the credential of keys.services[].rotation: a gateway's own
 may not rotate. Against a dev vault (--dev) the gateway itself rotates.
 
-Exit code 3: a region did not take some new wraps. The old ones still open; rotate
-again when it is back.`,
+Exit code 3: something is pending. The old wraps still open.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rotate := func(ctx context.Context) ([]vault.Rotation, error) { return rotateOver(ctx, &at) }
+			rotate := func(ctx context.Context) ([]vault.Rotation, error) { return rotateOver(ctx, &at, pending) }
 			if config != "" {
 				rotate = func(ctx context.Context) ([]vault.Rotation, error) {
-					return rotateHere(ctx, config, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+					return rotateHere(ctx, config, pending, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 				}
 			}
 			return a.rotateKeys(cmd.Context(), rotate)
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "configuration of the gateways, with the rotation's credentials")
+	cmd.Flags().BoolVar(&pending, "pending", false, "only carry out renewals that were ordered before")
 	at.addFlags(cmd, record.RoleAdmin)
 	return cmd
 }
@@ -98,9 +132,9 @@ func (a *app) rotateKeys(ctx context.Context, rotate func(context.Context) ([]va
 	}
 	pending := 0
 	err := a.print(rotatedKeys{append([]vault.Rotation{}, done...)}, func(w io.Writer) {
-		rows := [][]string{{"SERVICE", "SHARDS", "REWRAPPED", "PENDING"}}
+		rows := [][]string{{"SERVICE", "KIND", "SHARDS", "REWRAPPED", "TRIMMED", "PENDING"}}
 		for _, r := range done {
-			rows = append(rows, []string{r.Service, strconv.Itoa(r.Shards), strconv.Itoa(r.Rewrapped), strconv.Itoa(r.Pending)})
+			rows = append(rows, []string{r.Service, r.Kind, strconv.Itoa(r.Shards), strconv.Itoa(r.Rewrapped), strconv.Itoa(r.Trimmed), pendingKeys(r.Pending)})
 		}
 		table(w, rows)
 	})
@@ -108,25 +142,30 @@ func (a *app) rotateKeys(ctx context.Context, rotate func(context.Context) ([]va
 		return err
 	}
 	for _, r := range done {
-		pending += r.Pending
+		if len(r.Pending) > 0 {
+			pending++
+		}
 	}
 	if pending > 0 {
-		return findingsError{fmt.Errorf("%d wraps stay under an older version until their region is back; rotate again then", pending)}
+		return findingsError{errors.New("not everything is trimmed yet: what it waits for stands under pending")}
 	}
 	return nil
 }
 
 // rotateOver has a gateway rotate.
-func rotateOver(ctx context.Context, at *connection) ([]vault.Rotation, error) {
+func rotateOver(ctx context.Context, at *connection, pending bool) ([]vault.Rotation, error) {
 	with, err := at.open()
 	if err != nil {
 		return nil, err
+	}
+	if pending {
+		return with.RenewKeys(ctx)
 	}
 	return with.RotateKeys(ctx)
 }
 
 // rotateHere opens catalog, regions and key services of the gateways and rotates.
-func rotateHere(ctx context.Context, path string, log *slog.Logger) ([]vault.Rotation, error) {
+func rotateHere(ctx context.Context, path string, pending bool, log *slog.Logger) ([]vault.Rotation, error) {
 	cfg, err := loadConfig(path)
 	if err != nil {
 		return nil, usageError{err}
@@ -144,7 +183,11 @@ func rotateHere(ctx context.Context, path string, log *slog.Logger) ([]vault.Rot
 	if err != nil {
 		return nil, err
 	}
-	done, err := h.vault.RotateKeys(ctx, localAdmin(cfg))
+	rotate := h.vault.RotateKeys
+	if pending {
+		rotate = h.vault.RenewKeys
+	}
+	done, err := rotate(ctx, localAdmin(cfg))
 	return done, errors.Join(err, h.close())
 }
 

@@ -13,13 +13,19 @@ import (
 func TestDevRotatesThroughItsGateway(t *testing.T) {
 	dir := t.TempDir()
 	dev := runDev(t, dir)
+	if code, _ := dev.as("auditor", "keys", "status"); code != exitClean {
+		t.Errorf("keys status by the auditor: exit %d; want 0", code)
+	}
+	if code, out := dev.as("admin", "keys", "rotate", "--pending", "--json"); code != exitClean || !strings.Contains(out, `"rotations": []`) {
+		t.Errorf("keys rotate --pending with nothing ordered: exit %d: %s; want 0, and nothing done", code, out)
+	}
 	if code, _ := dev.as("operator", "keys", "rotate"); code != exitRefused {
 		t.Errorf("keys rotate by the operator: exit %d; want 4", code)
 	}
 	code, out := dev.as("admin", "keys", "rotate", "--json")
 	var done struct{ Rotations []vault.Rotation }
-	if err := json.Unmarshal([]byte(out), &done); code != exitClean || err != nil || len(done.Rotations) != 4 {
-		t.Fatalf("keys rotate: exit %d, %v: %s; want a line for each of four services", code, err, out)
+	if err := json.Unmarshal([]byte(out), &done); code != exitClean || err != nil || len(done.Rotations) != 12 {
+		t.Fatalf("keys rotate: exit %d, %v: %s; want a line for each kind at each of four services", code, err, out)
 	}
 	code, out = dev.as("admin", "keys", "status")
 	if rows := strings.Split(strings.TrimSpace(out), "\n"); code != exitClean || len(rows) != 13 {
@@ -31,8 +37,8 @@ func TestDevRotatesThroughItsGateway(t *testing.T) {
 		t.Fatalf("keys status: exit %d, %v: %s", code, err, out)
 	}
 	for _, k := range states.Keys {
-		if k.Newest != 2 || k.Oldest != 1 {
-			t.Errorf("%+v; want the newest version 2, and 1 still opening", k)
+		if k.Newest != 2 || k.Oldest != 2 || len(k.Pending) != 0 {
+			t.Errorf("%+v; want version 2 alone, and nothing pending", k)
 		}
 	}
 	if code := dev.stop(); code != exitClean {

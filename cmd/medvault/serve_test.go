@@ -327,8 +327,8 @@ func TestServe(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range done.Rotations {
-			if (r.Pending > 0) != (r.Service == "cn-east") {
-				t.Errorf("rotated %+v; want wraps pending at cn-east alone", r)
+			if (len(r.Pending) > 0) != (r.Service == "cn-east") {
+				t.Errorf("rotated %+v; want shards pending at cn-east alone", r)
 			}
 		}
 		a.readsBack(t, p)
@@ -470,12 +470,20 @@ func rotates(t *testing.T, d *deployment, g *gatewayProcess, p *patientStory) {
 		t.Fatalf("keys rotate: exit %d: %s", code, &stderr)
 	}
 	var done rotatedKeys
-	if err := json.Unmarshal(out.Bytes(), &done); err != nil || len(done.Rotations) != len(d.cfg.Keys.Services) {
-		t.Fatalf("keys rotate = %s, %v; want a line for each service", &out, err)
+	if err := json.Unmarshal(out.Bytes(), &done); err != nil || len(done.Rotations) != 3*len(d.cfg.Keys.Services) {
+		t.Fatalf("keys rotate = %s, %v; want a line for each kind at each service", &out, err)
 	}
+	shards, rewrapped := make(map[string]int), make(map[string]int)
 	for _, r := range done.Rotations {
-		if r.Shards != 17 || r.Pending != 0 || (r.Rewrapped == 0) != (r.Service == "sg-1") {
-			t.Errorf("rotated %+v; want 17 shards, wraps moved where there are any", r)
+		shards[r.Service] += r.Shards
+		rewrapped[r.Service] += r.Rewrapped
+		if len(r.Pending) != 0 || r.Trimmed != r.Shards {
+			t.Errorf("rotated %+v; want every shard trimmed", r)
+		}
+	}
+	for service := range shards {
+		if shards[service] != 17 || (rewrapped[service] == 0) != (service == "sg-1") {
+			t.Errorf("%s: %d shards, %d wraps moved; want 17 shards, wraps moved where there are any", service, shards[service], rewrapped[service])
 		}
 	}
 	now, err := admin.KeyStatus(t.Context())
@@ -489,7 +497,7 @@ func rotates(t *testing.T, d *deployment, g *gatewayProcess, p *patientStory) {
 	}
 
 	until(t, "the log names the rotation", func() bool {
-		return d.leaves(`"action":"keys.manage"`) > 0 && d.leaves(`"local:`) > 0
+		return d.leaves(`"action":"keys.rotate"`) > 0 && d.leaves(`"local:`) > 0
 	})
 	fresh := d.serve("fresh")
 	fresh.readsBack(t, p)

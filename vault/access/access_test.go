@@ -51,7 +51,7 @@ var rights = []right{
 	{"researcher", "document.read", "HRESCH", "consented", "deidentified"},
 	{"researcher", "document.search", "HRESCH", "house consented", "deidentified"},
 	{"operator", "regions.list regions.verify regions.repair regions.decrypt regions.discard regions.manage", "HSYSADMIN HOPERAT", "house", ""},
-	{"admin", "regions.list regions.verify regions.repair regions.decrypt regions.discard regions.manage keys.manage", "HSYSADMIN HOPERAT", "house", ""},
+	{"admin", "regions.list regions.verify regions.repair regions.decrypt regions.discard regions.manage keys.status keys.rotate", "HSYSADMIN HOPERAT", "house", ""},
 	{"admin", "care.add care.end care.list", "HSYSADMIN HOPERAT", "any", ""},
 	{"dpo", "care.add care.end care.list", "HCOMPL", "any", ""},
 	{"dpo", "audit.read", "HCOMPL", "house any", ""},
@@ -71,6 +71,9 @@ var rights = []right{
 	{"admin", "token.create token.revoke token.list revocation.add revocation.lift revocation.list", "HSYSADMIN HOPERAT", "house", ""},
 	{"dpo", "token.revoke token.list revocation.add revocation.lift revocation.list", "HCOMPL", "house", ""},
 	{"auditor", "token.list revocation.list", "HCOMPL", "house", ""},
+	{"operator", "keys.status", "HSYSADMIN HOPERAT", "house", ""},
+	{"dpo", "keys.status", "HCOMPL", "house", ""},
+	{"auditor", "keys.status", "HCOMPL", "house", ""},
 	{"quality", "document.export", "HQUALIMP", "any", "deidentified"},
 	{"researcher", "document.export", "HRESCH", "consented", "deidentified"},
 }
@@ -111,7 +114,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 	roles := append(record.Roles(), "", "janitor")
 	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat"}
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
-		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.manage", "attest.read", "document.export",
+		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.status", "keys.rotate", "attest.read", "document.export",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read",
 		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "patient.know", "", "document.delete"}

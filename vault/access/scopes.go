@@ -119,7 +119,9 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "Endpoint")
 	case record.ActionDiscard:
 		return of('d', "Endpoint")
-	case record.ActionKeys:
+	case record.ActionKeysStatus:
+		return of('r', "Basic")
+	case record.ActionKeysRotate:
 		return of('u', "Basic")
 	case record.ActionTokenCreate, record.ActionRevoke:
 		return of('c', "Basic")

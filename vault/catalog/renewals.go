@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"medvault/keys"
+	"medvault/vault/record"
 )
 
 // Renewal is an order to rotate a shard, to move its wraps and to trim it. It is there
@@ -21,6 +22,7 @@ type Renewal struct {
 	Covered int64     // how many of these the rotation under way is for; 0: none is
 	Base    int       // the shard's version before that rotation
 	Target  int       // the version that it made; 0: not rotated yet
+	Logged  bool      // the log says that what is older is trimmed
 	Pending []byte    // what stood in the way at the last try; empty: nothing, or not tried
 }
 
@@ -28,8 +30,8 @@ type Renewal struct {
 // shard is rotated once more after this transaction.
 func (t *Tx) OrderRenewal(ctx context.Context, service string, kind keys.Kind, shard, why string) error {
 	var b builder
-	b.add(`INSERT INTO renewals (service, kind, shard, why, ordered_at, orders, covered, base, target, pending)
-VALUES (?, ?, ?, ?, ?, 1, 0, 0, 0, ?) ON CONFLICT (service, kind, shard) DO UPDATE SET orders = renewals.orders + 1`,
+	b.add(`INSERT INTO renewals (service, kind, shard, why, ordered_at, orders, covered, base, target, logged, pending)
+VALUES (?, ?, ?, ?, ?, 1, 0, 0, 0, 0, ?) ON CONFLICT (service, kind, shard) DO UPDATE SET orders = renewals.orders + 1`,
 		service, string(kind), shard, why, millis(t.c.now()), []byte{})
 	_, err := t.exec(ctx, &b)
 	return attempt(err, "order the renewal of %s/%s/%s", service, kind, shard)
@@ -48,7 +50,7 @@ func (t *Tx) WithdrawRenewal(ctx context.Context, service string, kind keys.Kind
 	return attempt(err, "withdraw the renewal of %s/%s/%s", service, kind, shard)
 }
 
-const renewalColumns = "SELECT service, kind, shard, why, ordered_at, orders, covered, base, target, pending FROM renewals"
+const renewalColumns = "SELECT service, kind, shard, why, ordered_at, orders, covered, base, target, logged, pending FROM renewals"
 
 // Renewal reads the order about a shard. None: ErrNotFound.
 func (t *Tx) Renewal(ctx context.Context, service string, kind keys.Kind, shard string) (Renewal, error) {
@@ -74,10 +76,10 @@ func (t *Tx) Renewals(ctx context.Context) (list []Renewal, err error) {
 }
 
 func renewal(row interface{ Scan(...any) error }) (r Renewal, err error) {
-	var at int64
+	var at, logged int64
 	var kind string
-	err = row.Scan(&r.Service, &kind, &r.Shard, &r.Why, &at, &r.Orders, &r.Covered, &r.Base, &r.Target, &r.Pending)
-	r.Kind, r.Ordered = keys.Kind(kind), fromMillis(at)
+	err = row.Scan(&r.Service, &kind, &r.Shard, &r.Why, &at, &r.Orders, &r.Covered, &r.Base, &r.Target, &logged, &r.Pending)
+	r.Kind, r.Ordered, r.Logged = keys.Kind(kind), fromMillis(at), logged != 0
 	return r, err
 }
 
@@ -87,8 +89,12 @@ func (t *Tx) SaveRenewal(ctx context.Context, was, now Renewal) error {
 	if now.Pending == nil {
 		now.Pending = []byte{} // NULL is not stored
 	}
+	logged := 0
+	if now.Logged {
+		logged = 1
+	}
 	var b builder
-	b.add("UPDATE renewals SET covered = ?, base = ?, target = ?, pending = ?", now.Covered, now.Base, now.Target, now.Pending)
+	b.add("UPDATE renewals SET covered = ?, base = ?, target = ?, logged = ?, pending = ?", now.Covered, now.Base, now.Target, logged, now.Pending)
 	return t.ofRenewal(ctx, &b, was, "save")
 }
 
@@ -106,7 +112,7 @@ func (t *Tx) EndRenewal(ctx context.Context, was Renewal) (more bool, err error)
 	}
 	var b builder
 	if more = orders > was.Covered; more {
-		b.add("UPDATE renewals SET orders = ?, covered = 0, base = 0, target = 0, pending = ?", orders-was.Covered, []byte{})
+		b.add("UPDATE renewals SET orders = ?, covered = 0, base = 0, target = 0, logged = 0, pending = ?", orders-was.Covered, []byte{})
 	} else {
 		b.add("DELETE FROM renewals")
 	}
@@ -121,4 +127,46 @@ func (t *Tx) ofRenewal(ctx context.Context, b *builder, was Renewal, what string
 		err = ErrChanged
 	}
 	return attempt(err, "%s the renewal of %s/%s/%s", what, was.Service, was.Kind, was.Shard)
+}
+
+// MoveWrap is ReplaceWrap where an older version is there. Of two who move a wrap to the
+// same version one wins, and the other gets ErrChanged: a version has one wrap of a key.
+func (t *Tx) MoveWrap(ctx context.Context, r WrapRow) error {
+	if err := t.lockShards(ctx, []WrapRow{r}); err != nil {
+		return err
+	}
+	var b builder
+	b.add("UPDATE wraps SET shard = ?, version = ?, blob = ? WHERE token = ? AND generation = ? AND kind = ? AND service = ? AND version < ?",
+		r.Shard, r.Version, r.Blob, r.Token, int64(r.Generation), string(r.Kind), r.Service, r.Version)
+	n, err := t.exec(ctx, &b)
+	if err == nil && n == 0 {
+		err = ErrChanged
+	}
+	return attempt(err, "move wrap of %s by %s", r.Token, r.Service)
+}
+
+// DeleteWrap forgets one service's wrap of a key. Absent is no error.
+func (t *Tx) DeleteWrap(ctx context.Context, b keys.Binding, service string) error {
+	var text builder
+	text.add("DELETE FROM wraps WHERE token = ? AND generation = ? AND kind = ? AND service = ?", b.Token, int64(b.Generation), string(b.Kind), service)
+	_, err := t.exec(ctx, &text)
+	return attempt(err, "delete wrap of %s by %s", b.Token, service)
+}
+
+// InUse says whether a generation is its patient's current one, or opens an object that
+// is not superseded.
+func (t *Tx) InUse(ctx context.Context, p Patient, generation uint32) (used bool, err error) {
+	if p.Generation == generation {
+		return true, nil
+	}
+	err = t.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM objects WHERE patient = $1 AND generation = $2 AND superseded_by = '')",
+		string(p.Token), int64(generation)).Scan(&used)
+	return used, attempt(err, "generation %d of %s", generation, p.Token)
+}
+
+// HoldsAny says whether a region holds any object of a patient.
+func (t *Tx) HoldsAny(ctx context.Context, region string, patient record.PatientToken) (holds bool, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM objects o JOIN placements p ON p.key = o.class || '/' || substr(o.id, 1, 2) || '/' || o.id
+WHERE o.patient = $1 AND p.region = $2 AND p.placed_at <> 0)`, string(patient), region).Scan(&holds)
+	return holds, attempt(err, "objects of %s in %s", patient, region)
 }

@@ -170,7 +170,8 @@ const (
 	ActionRegionsManage Action = "regions.manage"  // freeze, drain, fill
 	ActionAuditRead     Action = "audit.read"
 	ActionAccessLog     Action = "accesslog.read" // of one patient, by a steward or the patient
-	ActionKeys          Action = "keys.manage"
+	ActionKeysStatus    Action = "keys.status"
+	ActionKeysRotate    Action = "keys.rotate" // and trim what is older
 	ActionAttest        Action = "attest.read"
 	ActionExport        Action = "document.export"
 
