@@ -94,6 +94,9 @@ func (v *Vault) tidy(ctx context.Context) {
 		if err := v.resumeRenewals(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("resume renewals of keys", "err", err)
 		}
+		if err := v.forsake(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("give up removals from regions that are configured no more", "err", err)
+		}
 		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 			return errors.Join(tx.SweepReadWindows(ctx, v.cfg.Now()), tx.SweepFailures(ctx))
 		})

@@ -44,13 +44,16 @@ import (
 //	placements     this region, because it was read; others because residency permits them
 //	jobs           a copy for each other permitted region, a removal of what is superseded
 //	cares          records of types care and care-end
+//	regions_state  the leaves of orders about regions; a drain begins again
+//	log_breaks     their leaves
 //	audit_leaves   log/ of a region, as far as its newest checkpoint; audit_hashes,
 //	               audit_head and audit_commits are computed from them
 //
 // What is not made anew, and why nothing is lost with it: read_windows (the next read has
 // a leaf of its own), rederivations (their leaves remain; what is still to be done they
 // are proposed for again), verifications (their leaves remain, with the sum of the
-// report), log_exports and the other tables that say how far something is (each is
+// report), locked_objects (each is found locked again when it is to be removed),
+// log_exports and the other tables that say how far something is (each is
 // looked up in the region, or begins again).
 
 // RebuildConfig is what a catalog is made anew from.
@@ -231,6 +234,8 @@ type rebuildState struct {
 	Objects int64      `json:"objects"`
 	Bytes   int64      `json:"bytes"`
 	Seconds float64    `json:"seconds"` // of earlier runs
+
+	Orders map[string]regionOrder `json:"orders,omitempty"` // by region, as the log's leaves say
 }
 
 // beginRebuild looks whether the catalog may be written, and gets the house keys.
@@ -511,6 +516,10 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 	if leaf.Decision == audit.Allow && (leaf.Action == record.ActionRevoke || leaf.Action == record.ActionReinstate) {
 		return revokedAgain(ctx, tx, leaf)
 	}
+	if leaf.Decision == audit.Allow && leaf.Action == record.ActionRegionsManage {
+		r.replay(leaf)
+		return nil
+	}
 	if leaf.Decision != audit.Allow || leaf.Patient == "" {
 		return nil
 	}
@@ -519,7 +528,7 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 		return r.patient(ctx, tx, leaf.Patient, func(p *catalog.Patient) { p.State = catalog.Erased }, leaf.Time)
 	case leaf.Commit == nil:
 		return nil
-	case leaf.Action == actionRemoved:
+	case leaf.Action == actionRemoved, leaf.Action == actionAbandoned:
 		for _, region := range leaf.Commit.Regions {
 			if err := tx.Removed(ctx, leaf.Object, region); err != nil {
 				return err
@@ -690,7 +699,7 @@ func (r *rebuild) end(ctx context.Context) (done Rebuilt, err error) {
 	err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 		r.at.Phase, r.at.Position, r.at.Ended = "done", "", time.Now()
 		r.at.State = []byte("{}")
-		if err := tx.SetRebuild(ctx, r.at); err != nil {
+		if err := errors.Join(tx.SetRebuild(ctx, r.at), r.applyOrders(ctx, tx)); err != nil {
 			return err
 		}
 		return appendLeaf(ctx, tx, leaf)

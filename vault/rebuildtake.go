@@ -715,6 +715,9 @@ func (r *rebuild) leaveBehind(ctx context.Context, tx *catalog.Tx, old, by recor
 // permitted names the regions, of all, where a patient's objects may lie.
 func (r *rebuild) permitted(p catalog.Patient) (names []string) {
 	for _, place := range r.cfg.Places {
+		if !r.takes(place.Name) {
+			continue
+		}
 		if residency.Permit(place.Jurisdiction, p.Country, r.v.cfg.Consent.Abroad(p.Token, place.Jurisdiction)).Permit {
 			names = append(names, place.Name)
 		}

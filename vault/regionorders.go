@@ -313,7 +313,7 @@ func (v *Vault) walked(ctx context.Context, tx *catalog.Tx, s *catalog.RegionSta
 		return true, nil
 	}
 	s.State, s.Since = catalog.RegionDrained, v.cfg.Now()
-	return true, appendLeaf(ctx, tx, v.leaf(act{Actor: v.self(), Action: record.ActionRegionsManage, Origin: "drained " + s.Region}, allowed))
+	return true, appendLeaf(ctx, tx, v.leaf(act{Actor: v.self(), Action: record.ActionRegionsManage, Origin: orderDrained + " " + s.Region}, allowed))
 }
 
 // promiseLater promises an object to the regions that were not promised it.

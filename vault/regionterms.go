@@ -206,12 +206,12 @@ func (v *Vault) lapse(ctx context.Context, tx *catalog.Tx, s catalog.RegionState
 	if err := tx.SetRegionState(ctx, s); err != nil {
 		return err
 	}
-	return appendLeaf(ctx, tx, v.leaf(act{Actor: v.self(), Action: record.ActionRegionsManage, Origin: "certification-expired " + s.Region}, allowed))
+	return appendLeaf(ctx, tx, v.leaf(act{Actor: v.self(), Action: record.ActionRegionsManage, Origin: orderExpired + " " + s.Region}, allowed))
 }
 
 func (v *Vault) renew(ctx context.Context, tx *catalog.Tx, s catalog.RegionState) error {
 	s.Lapsed = time.Time{}
-	leaf := v.leaf(act{Actor: v.self(), Action: record.ActionRegionsManage, Origin: "certification-renewed " + s.Region}, allowed)
+	leaf := v.leaf(act{Actor: v.self(), Action: record.ActionRegionsManage, Origin: orderRenewed + " " + s.Region}, allowed)
 	if err := appendLeaf(ctx, tx, leaf); err != nil {
 		return err
 	}

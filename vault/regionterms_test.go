@@ -18,11 +18,11 @@ import (
 	"medvault/vault/vaulttest"
 )
 
-// clock is a time that a test moves.
-type clock struct{ ahead atomic.Int64 }
+// movedClock is a time that a test moves.
+type movedClock struct{ ahead atomic.Int64 }
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
-func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
+func (c *movedClock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *movedClock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // countedStore counts what is read of it.
 type countedStore struct {
@@ -94,7 +94,7 @@ func TestAnArchiveCountsForNothingAndIsReadLast(t *testing.T) {
 
 func TestAnExpiredCertificationStopsNewPlacementAlone(t *testing.T) {
 	t.Parallel()
-	var at clock
+	var at movedClock
 	mlps := vault.Certification{Name: "MLPS level 3", Document: "CERT-1", SHA256: strings.Repeat("ab", 32), Expires: time.Now().Add(time.Hour)}
 	o := vaulttest.Options{Dir: t.TempDir(), Now: at.now, Terms: map[string]vault.RegionTerms{"cn-south": {Certification: mlps}}}
 	h := vaulttest.New(t, o)

@@ -112,11 +112,11 @@ func foldLeaf(later map[string]promise, leaf audit.Leaf, region string) {
 		return
 	}
 	key := leaf.Object.Key(class)
-	if later[key].leaving && leaf.Action != actionRemoved {
+	if later[key].leaving && leaf.Action != actionRemoved && leaf.Action != actionAbandoned {
 		return // a copy that was on its way
 	}
 	later[key] = promise{Entry: audit.Entry{Key: key, Size: leaf.Commit.Size, SHA256: leaf.Commit.SHA256, Generation: leaf.Commit.Generation},
-		id: leaf.Object, at: leaf.Time, gone: leaf.Action == actionRemoved}
+		id: leaf.Object, at: leaf.Time, gone: leaf.Action == actionRemoved || leaf.Action == actionAbandoned}
 }
 
 // actionRemoved is a leaf that says that a region does not hold an object any more.
