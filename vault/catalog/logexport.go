@@ -56,7 +56,7 @@ func (t *Tx) SetLogExport(ctx context.Context, e LogExport) error {
 func (t *Tx) Promised(ctx context.Context, region, after string, limit int) ([]audit.Entry, error) {
 	var b builder
 	b.add("SELECT p.key, o.size, o.sha256, o.generation FROM placements p JOIN objects o ON o.id = p.object"+
-		" WHERE p.region = ? AND p.key > ? AND o.superseded_by = '' ORDER BY p.key LIMIT ?", region, after, limit32(limit))
+		" WHERE "+inRegion+" AND p.key > ? AND o.superseded_by = '' ORDER BY p.key LIMIT ?", region, after, limit32(limit))
 	rows, err := t.query(ctx, &b)
 	if err != nil {
 		return nil, attempt(err, "promised to %s", region)

@@ -19,7 +19,7 @@ type Account struct {
 }
 
 // Accounts is Manifest with what a verification asks of every object; without tails
-// Footer is left empty.
+// Footer is left empty. See inRegion for the cost of a page.
 func (t *Tx) Accounts(ctx context.Context, region, after string, tails bool, limit int) ([]Account, error) {
 	footer := "o.footer"
 	if !tails {
@@ -28,7 +28,7 @@ func (t *Tx) Accounts(ctx context.Context, region, after string, tails bool, lim
 	var b builder
 	b.add(`SELECT o.id, o.class, o.patient, o.generation, o.seal, o.kind, o.size, o.sha256, `+footer+`, o.created_at, o.superseded_by, p.placed_at, COALESCE(c.country, '')
 FROM placements p JOIN objects o ON o.id = p.object LEFT JOIN patients c ON c.token = o.patient
-WHERE p.region = ? AND p.key > ? ORDER BY p.key LIMIT ?`, region, after, limit32(limit))
+WHERE `+inRegion+` AND p.key > ? ORDER BY p.key LIMIT ?`, region, after, limit32(limit))
 	rows, err := t.query(ctx, &b)
 	if err != nil {
 		return nil, attempt(err, "accounts of %s", region)
@@ -50,6 +50,11 @@ WHERE p.region = ? AND p.key > ? ORDER BY p.key LIMIT ?`, region, after, limit32
 	}
 	return accounts, attempt(rows.Err(), "accounts of %s", region)
 }
+
+// inRegion is p.region = ?, so written that SQLite reads a page of the placements p in
+// their order. With = it takes an index by region and sorts all of them for every page,
+// which makes a walk over a region quadratic. PostgreSQL reads both alike.
+const inRegion = "NOT (p.region <> ?)"
 
 // SetFooter replaces the tail that the catalog keeps of an object. Absent: ErrNotFound.
 func (t *Tx) SetFooter(ctx context.Context, id record.ObjectID, footer []byte) error {
