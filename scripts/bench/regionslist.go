@@ -45,12 +45,12 @@ func (s *site) fill(ctx context.Context, t task) (answer, error) {
 		err := s.h.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 			for range min(2000, t.Count-n) {
 				n++
-				o := catalog.Object{ID: record.NewObjectID(), Class: catalog.ClassObjects, Patient: patient, Generation: 1, Seal: "00", Kind: record.KindDICOM,
+				o := catalog.Object{ID: record.NewObjectID(), Class: catalog.ClassRecords, Patient: patient, Generation: 1, Seal: "00", Kind: record.KindRecord,
 					Size: int64(1000 + n%1000), Created: time.Now()}
 				if err := emptyFile(filepath.Join(t.Files, filepath.FromSlash(o.Key())), o.Size); err != nil {
 					return err
 				}
-				if err := errors.Join(tx.InsertRecord(ctx, o, ""), tx.PlaceNew(ctx, o, region, region, time.Now())); err != nil {
+				if err := errors.Join(tx.InsertRecord(ctx, o, "bench"), tx.PlaceNew(ctx, o, region, region, time.Now())); err != nil {
 					return err
 				}
 			}
@@ -93,11 +93,17 @@ func emptyFile(path string, size int64) error {
 }
 
 // damage does to the first region, five times each, what a look at names and sizes must
-// find, and puts five of its objects abroad. Its findings are those that verify must have.
+// find, and puts its one document abroad. The answer's findings are those that verify must
+// have.
 func (s *site) damage(ctx context.Context, t task) (a answer, err error) {
 	var page []catalog.Account
 	err = s.h.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		page, err = tx.Accounts(ctx, homeRegions()[0], "objects/80", false, 15)
+		document, err := tx.Accounts(ctx, homeRegions()[0], "", false, 1)
+		if err != nil {
+			return err
+		}
+		page, err = tx.Accounts(ctx, homeRegions()[0], "records/80", false, 10)
+		page = append(document, page...)
 		return err
 	})
 	if err != nil {
@@ -107,17 +113,20 @@ func (s *site) damage(ctx context.Context, t task) (a answer, err error) {
 	home := homeRegions()[0]
 	for i, e := range page {
 		path := filepath.Join(t.Files, filepath.FromSlash(e.Key()))
-		switch i % 3 {
-		case 0:
-			found(vault.FindingMissing, home, string(e.ID))
-			err = os.Remove(path)
-		case 1:
-			found(vault.FindingWrongSize, home, string(e.ID))
-			err = os.Truncate(path, e.Size-1)
-		case 2:
+		switch {
+		case i == 0:
 			found(vault.FindingForbidden, vaulttest.Foreign, string(e.ID))
 			abroad := filepath.Join(s.spec.Dir, "regions", vaulttest.Foreign, filepath.FromSlash(e.Key()))
-			err = errors.Join(os.MkdirAll(filepath.Dir(abroad), 0o700), emptyFile(abroad, e.Size))
+			var sealed []byte
+			if sealed, err = os.ReadFile(path); err == nil {
+				err = errors.Join(os.MkdirAll(filepath.Dir(abroad), 0o700), os.WriteFile(abroad, sealed, 0o600))
+			}
+		case i%2 == 0:
+			found(vault.FindingMissing, home, string(e.ID))
+			err = os.Remove(path)
+		default:
+			found(vault.FindingWrongSize, home, string(e.ID))
+			err = os.Truncate(path, e.Size-1)
 		}
 		if err != nil {
 			return a, err

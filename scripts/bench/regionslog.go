@@ -166,7 +166,7 @@ func measureLag(ctx context.Context, index *catalog.Catalog, n int) (rows []row,
 					placed = home[:2]
 				}
 				o := catalog.Object{ID: record.NewObjectID(), Class: catalog.ClassRecords, Seal: "00", Kind: record.KindRecord, Size: 1000, Created: time.Now()}
-				if err := errors.Join(tx.InsertRecord(ctx, o, ""), tx.PlaceNew(ctx, o, home, placed, time.Now())); err != nil {
+				if err := errors.Join(tx.InsertRecord(ctx, o, "bench"), tx.PlaceNew(ctx, o, home, placed, time.Now())); err != nil {
 					return err
 				}
 			}
