@@ -211,6 +211,8 @@ func (c *verification) judge(ctx context.Context, r storage.Region, s stray) err
 	}
 	if _, err := s.bucket.Head(ctx, s.info.Key); errors.Is(err, storage.ErrNotExist) {
 		return nil // taken away since
+	} else if away(err) {
+		return ofRegion(err)
 	}
 	if !ok || s.wrap {
 		c.found(foreign)
@@ -219,12 +221,20 @@ func (c *verification) judge(ctx context.Context, r storage.Region, s stray) err
 	// Not authenticated: whoever forges it names a patient who may lie there, and then it
 	// is an orphan.
 	d, err := envelope.Inspect(readAt{ctx, s.bucket, s.info.Key}, s.info.Size)
+	if away(err) {
+		return ofRegion(err) // an upload under way is not to be taken for something strange
+	}
 	if raw, _ := id.Bytes(); err != nil || d.Header.Object != raw {
 		foreign.Evidence = "no record names it, and it is no sealed object of that name"
 		c.found(foreign)
 		return nil
 	}
 	return c.orphan(ctx, r, s, id, record.PatientToken(d.Header.Patient))
+}
+
+// away tells an error of a region from one of what was asked of it.
+func away(err error) bool {
+	return errors.Is(err, storage.ErrAway) || errors.Is(err, storage.ErrDenied) || errors.Is(err, storage.ErrClock)
 }
 
 // orphan names a sealed object that no record promises to the region.

@@ -76,7 +76,7 @@ func (v *Vault) houseKey(ctx context.Context, name string) (keys.DEK, error) {
 
 func (v *Vault) makeHouseKey(ctx context.Context, name string) ([]catalog.WrapRow, error) {
 	for _, r := range v.homeRegions() {
-		found, err := newestHouseWrap(ctx, r.Keys, r, v.cfg.Services[r.Name], name)
+		found, _, err := newestHouseWrap(ctx, r.Keys, r, v.cfg.Services[r.Name], name)
 		switch {
 		case errors.Is(err, ErrNoHouseKeys):
 			continue
@@ -111,22 +111,36 @@ func (v *Vault) makeHouseKey(ctx context.Context, name string) ([]catalog.WrapRo
 	return rows, err
 }
 
-// newestHouseWrap finds a house key's wrap of the newest version among a region's keys.
-// None: ErrNoHouseKeys.
-func newestHouseWrap(ctx context.Context, from storage.Store, r storage.Region, s keys.Wrapper, name string) (newest catalog.WrapRow, err error) {
+// newestHouseWrap finds a house key's wrap of the newest version among a region's keys
+// that its key service opens, and tells whether the region lists one. None there at all:
+// ErrNoHouseKeys.
+func newestHouseWrap(ctx context.Context, from storage.Store, r storage.Region, s keys.Wrapper, name string) (newest catalog.WrapRow, listed bool, err error) {
 	for info, err := range from.List(ctx, "house/"+name+"/", "") {
 		if err != nil {
-			return newest, fmt.Errorf("house keys of region %s: %w", r.Name, err)
+			return newest, false, fmt.Errorf("house keys of region %s: %w", r.Name, err)
 		}
 		if b, w, ok := parseWrapKey(info.Key); ok && b == houseBinding(name) && w.Version > newest.Version {
 			newest = catalog.WrapRow{Binding: b, Service: s.Name(), Wrap: w}
 		}
 	}
-	if newest.Version == 0 {
-		return newest, fmt.Errorf("%w: region %s: %s", ErrNoHouseKeys, r.Name, name)
+	if listed = newest.Version > 0; listed {
+		if newest.Blob, err = readWrap(ctx, r, newest); err != nil {
+			return newest, listed, err
+		}
+		_, err = s.Unwrap(ctx, []keys.Bound{{Binding: newest.Binding, Wrap: newest.Wrap}})
+		if err == nil || errors.Is(err, keys.ErrUnavailable) {
+			return newest, listed, err
+		}
 	}
-	newest.Blob, err = readWrap(ctx, r, newest)
-	return newest, err
+	// A listing may leave it out, and what came may have come wrong.
+	found, err := wrapNamed(ctx, r, s, houseBinding(name))
+	if errors.Is(err, errNoWraps) && !listed && !errors.Is(err, keys.ErrRefused) {
+		err = ErrNoHouseKeys
+	}
+	if err != nil {
+		return newest, listed, fmt.Errorf("region %s: %s: %w", r.Name, name, err)
+	}
+	return found, listed, nil
 }
 
 // placeHouseKey makes sure that the wraps lie in the home regions; a region that is

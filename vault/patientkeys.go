@@ -305,6 +305,36 @@ func wrapThere(ctx context.Context, r storage.Region, s keys.Wrapper, b keys.Bin
 	return row, errNoWraps
 }
 
+// wrapNamed finds, by the names it may have, the newest wrap of a key in a region that its
+// key service opens: a listing may leave one out, and one that was read may have come
+// wrong. None: errNoWraps, and why those that are there do not count.
+func wrapNamed(ctx context.Context, r storage.Region, s keys.Wrapper, b keys.Binding) (row catalog.WrapRow, err error) {
+	row = catalog.WrapRow{Binding: b, Service: s.Name(), Wrap: keys.Wrap{Shard: s.Shard(b)}}
+	current, oldest, err := s.Version(ctx, b.Kind, row.Shard)
+	if errors.Is(err, keys.ErrNoKey) {
+		return row, errNoWraps
+	}
+	if err != nil {
+		return row, err
+	}
+	errs := []error{errNoWraps}
+	for row.Version = current; row.Version >= max(oldest, 1); row.Version-- {
+		row.Blob, err = readWrap(ctx, r, row)
+		if errors.Is(err, storage.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return row, err
+		}
+		_, err = s.Unwrap(ctx, []keys.Bound{{Binding: b, Wrap: row.Wrap}})
+		if err == nil || errors.Is(err, keys.ErrUnavailable) {
+			return row, err
+		}
+		errs = append(errs, fmt.Errorf("region %s: version %d: %w", r.Name, row.Version, err))
+	}
+	return row, errors.Join(errs...)
+}
+
 func wrapOne(ctx context.Context, s keys.Wrapper, b keys.Binding, dek keys.DEK) (catalog.WrapRow, error) {
 	w, err := s.Wrap(ctx, []keys.Bound{{Binding: b, DEK: dek, Wrap: keys.Wrap{Shard: s.Shard(b)}}})
 	if err != nil {
@@ -358,6 +388,9 @@ func (v *Vault) unwrap(ctx context.Context, rows []catalog.WrapRow, kind keys.Ki
 			}
 			errs = append(errs, fmt.Errorf("%s: %w", s.Name(), err))
 		}
+	}
+	if len(errs) == 0 { // rows of other kinds, or of services that are gone
+		errs = append(errs, errNoWraps)
 	}
 	return keys.DEK{}, unavailable("keys", fmt.Errorf("no key service opens the %s key: %w", kind, errors.Join(errs...)))
 }

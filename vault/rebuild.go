@@ -126,6 +126,7 @@ const (
 	RebuildFrozen       = "frozen"             // a patient of whom a record is missing
 	RebuildTombstone    = "tombstone-unproven" // says that a patient was erased, and no leaf does
 	RebuildForeign      = "foreign"            // no name of ours
+	RebuildListing      = "listing"            // the region's listing left out what lies there
 )
 
 // RebuildFinding is one thing that is not as the log or the region says.
@@ -155,6 +156,8 @@ var (
 	ErrCatalogInUse = errors.New("the catalog is not empty")
 	// ErrNoHouseKeys: the region is none of the vault's home regions, or has lost its keys.
 	ErrNoHouseKeys = errors.New("the region holds no house keys")
+	// ErrListing: the region does not list something that it holds. Begin again when it does.
+	ErrListing = errors.New("the region's listing is not whole")
 )
 
 // Actions of a rebuild's leaves.
@@ -188,6 +191,8 @@ func (r *rebuild) run(ctx context.Context) (Rebuilt, error) {
 		// Documents before records, which speak of them.
 		{"objects", func(ctx context.Context) error { return r.takeObjects(ctx, catalog.ClassObjects) }},
 		{"records", func(ctx context.Context) error { return r.takeObjects(ctx, catalog.ClassRecords) }},
+		{"objects again", func(ctx context.Context) error { return r.takeAgain(ctx, catalog.ClassObjects) }},
+		{"records again", func(ctx context.Context) error { return r.takeAgain(ctx, catalog.ClassRecords) }},
 		// What is in its place goes before what another superseded, and what a leaf names
 		// before what none does.
 		{"leaving", func(ctx context.Context) error { return r.takeWaiting(ctx, rebuildLeaving) }},
@@ -360,12 +365,15 @@ func (r *rebuild) tell() {
 // a house record may lack the key of these.
 func (r *rebuild) takeHouse(ctx context.Context) error {
 	for _, name := range append(slices.Clone(houseNames), houseRecords) {
-		newest, err := newestHouseWrap(ctx, persistent{r.from.Keys}, r.from, r.service, name)
+		newest, listed, err := newestHouseWrap(ctx, persistent{r.from.Keys}, r.from, r.service, name)
 		if name == houseRecords && errors.Is(err, ErrNoHouseKeys) {
 			continue
 		}
 		if err != nil {
 			return err
+		}
+		if !listed { // then what else?
+			return fmt.Errorf("%w: region %s: %s", ErrListing, r.from.Name, newest.Wrap.Key(newest.Binding))
 		}
 		if err := r.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.TakeWrap(ctx, newest) }); err != nil {
 			return err
@@ -405,6 +413,9 @@ func (r *rebuild) importLog(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("region %s: %w", r.from.Name, err)
 	}
+	if err := r.noNewer(ctx, longest); err != nil {
+		return err
+	}
 	for _, other := range r.cfg.Logs {
 		l, err := r.v.regionLog(ctx, other)
 		if err != nil {
@@ -442,6 +453,38 @@ func (r *rebuild) importLog(ctx context.Context) error {
 		return err
 	}
 	return r.newestLeaf(ctx, longest.Size)
+}
+
+// noNewer refuses a listing that leaves out a newer checkpoint than it shows: a catalog
+// made from an older log would go on differently than the one that was lost.
+func (r *rebuild) noNewer(ctx context.Context, listed *audit.RegionLog) error {
+	size := int64(0)
+	if listed != nil {
+		size = listed.Size
+	}
+	for {
+		checkpoints, tile, next := audit.Ahead(size)
+		names := append(checkpoints, tile)
+		there := make([]bool, len(names))
+		err := r.each(ctx, len(names), func(ctx context.Context, i int) error {
+			_, err := r.from.Data.Head(ctx, names[i])
+			if errors.Is(err, storage.ErrNotExist) {
+				return nil
+			}
+			there[i] = err == nil
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if i := slices.Index(there[:len(checkpoints)], true); i >= 0 {
+			return fmt.Errorf("%w: region %s: %s", ErrListing, r.from.Name, checkpoints[i])
+		}
+		if !there[len(checkpoints)] {
+			return nil
+		}
+		size = next
+	}
 }
 
 // longer chooses between two logs, of which one must begin with the other.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -110,6 +111,53 @@ func (r *rebuild) each(ctx context.Context, n int, do func(ctx context.Context, 
 // takeObjects takes in what leaves name and nothing has superseded; the rest waits.
 func (r *rebuild) takeObjects(ctx context.Context, class string) error {
 	return r.takeListed(ctx, r.from.Data.List(ctx, class+"/", r.at.Position), "")
+}
+
+// takeAgain looks once more, by its name, for whatever the log names and was not taken in:
+// the listing may have left it out, or its bytes have come wrong.
+func (r *rebuild) takeAgain(ctx context.Context, class string) error {
+	return r.takeListed(ctx, func(yield func(storage.Info, error) bool) {
+		after, _ := objectAt(r.at.Position)
+		for {
+			var ids []record.ObjectID
+			var leaves [][]byte
+			err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+				ids, leaves, err = tx.Unaccounted(ctx, after, rebuildPage)
+				return err
+			})
+			if err != nil {
+				yield(storage.Info{}, err)
+				return
+			}
+			for i, data := range leaves {
+				leaf, err := audit.ParseLeaf(data)
+				if err == nil && objectOf(leaf).Class != class {
+					continue
+				}
+				if !yield(storage.Info{Key: ids[i].Key(class)}, err) {
+					return
+				}
+			}
+			if len(ids) == 0 {
+				return
+			}
+			after = ids[len(ids)-1]
+		}
+	}, "")
+}
+
+// tookAgain takes back what was said of an object that a second look has found good, or
+// says that the listing had left it out.
+func (r *rebuild) tookAgain(ctx context.Context, tx *catalog.Tx, t taken) error {
+	named, err := tx.RebuildFindings(ctx, r.from.Name, "", catalog.RebuildFinding{Key: t.key}, 1)
+	if err != nil {
+		return err
+	}
+	if len(named) > 0 && named[0].Key == t.key {
+		return tx.DropRebuildFinding(ctx, r.from.Name, t.key, named[0].Type)
+	}
+	return r.found(ctx, tx, t.key, RebuildFinding{Type: RebuildListing, Object: string(t.id), Class: t.object.Class, Patient: t.object.Patient,
+		Evidence: "it lies there, and the region's listing left it out: what no leaf names may be left out as well", Repair: "rebuild again once the region lists what it holds"})
 }
 
 // Types of findings that takeWaiting settles: they say what waits.
@@ -410,7 +458,38 @@ func (r *rebuild) keysOf(ctx context.Context, t *taken) (patientKeys, error) {
 		return patientKeys{}, nil
 	}
 	p.Generation = t.object.Generation
-	return r.v.openKeys(ctx, p)
+	k, err := r.v.openKeys(ctx, p)
+	if errors.Is(err, errNoWraps) || errors.Is(err, keys.ErrRefused) {
+		if found, lookErr := r.retakeWraps(ctx, p); found || lookErr != nil {
+			k, err = r.v.openKeys(ctx, p)
+			return k, errors.Join(lookErr, err)
+		}
+	}
+	return k, err
+}
+
+// retakeWraps looks by name for wraps of a patient that were not listed, or did not open
+// as they came.
+func (r *rebuild) retakeWraps(ctx context.Context, p catalog.Patient) (found bool, err error) {
+	for _, kind := range []keys.Kind{keys.Content, keys.Identity} {
+		row, err := wrapNamed(ctx, r.from, r.service, keys.Binding{Kind: kind, Token: string(p.Token), Generation: p.Generation})
+		if errors.Is(err, errNoWraps) {
+			return false, nil // without both nothing opens
+		}
+		if err != nil {
+			return false, err
+		}
+		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			if err := tx.AddWraps(ctx, []catalog.WrapRow{row}); err != nil {
+				return err
+			}
+			return tx.ReplaceWrap(ctx, row)
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // lastOf is what the catalog keeps of a document's end; see sealed.tail.
@@ -550,6 +629,11 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited stri
 		return tx.Promise(ctx, t.id, []string{r.from.Name}) // to be taken away at the end
 	case t.known && !t.returns:
 		return r.lies(ctx, tx, t.id)
+	}
+	if strings.HasSuffix(r.at.Phase, " again") {
+		if err := r.tookAgain(ctx, tx, t); err != nil {
+			return err
+		}
 	}
 	if t.returns {
 		if err := r.comeBack(ctx, tx, t); err != nil {

@@ -58,6 +58,7 @@ const (
 	FindingLogMissing    = "log-missing"
 	FindingLogDamaged    = "log-damaged" // the region's copy of the log does not hold
 	FindingUnreachable   = "unreachable"
+	FindingListing       = "listing"  // the region does not list what it holds: strays there cannot be found
 	FindingUnlocked      = "unlocked" // not locked as its region's terms say; from level checksum on
 )
 
@@ -65,6 +66,7 @@ const (
 const (
 	NoteYoungOrphan  = "young-orphan"  // may belong to an upload under way
 	NoteNotSupported = "not-supported" // the store cannot tell: neither a pass nor a finding
+	NoteUnsteady     = "unsteady"      // its bytes came wrong once, and right when they were read again
 	NoteLocked       = "locked"        // superseded, and kept by a lock
 )
 

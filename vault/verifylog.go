@@ -229,6 +229,10 @@ func (c *verification) meetPromise(ctx context.Context, r storage.Region, p prom
 		case info.Size != p.Size:
 			c.found(Finding{Type: FindingWrongSize, Region: r.Name, Object: string(p.id), Evidence: fmt.Sprintf("%d bytes, the region's log says %d", info.Size, p.Size), Repair: repairObject})
 			return nil
+		case listed == nil:
+			if err := c.unlisted(ctx, r, p.Key, string(p.id)); err != nil {
+				return err
+			}
 		}
 	}
 	s := c.of(r.Name)

@@ -72,32 +72,48 @@ func (c *verification) proveSum(ctx context.Context, r storage.Region, e catalog
 // proveBytes streams an object and compares its hash, and its last bytes with those that
 // the catalog keeps.
 func (c *verification) proveBytes(ctx context.Context, r storage.Region, e catalog.Account) error {
-	body, err := r.Data.Get(ctx, e.Key(), 0, -1)
-	sum, last := sha256.New(), &lastBytes{n: len(e.Footer)}
-	if err == nil {
-		buf, giveBack := c.buffer()
-		_, err = io.CopyBuffer(io.MultiWriter(sum, last), struct{ io.Reader }{body}, buf[:])
-		giveBack()
-		err = errors.Join(err, body.Close())
+	sum, last, err := c.bytesOf(ctx, r, e)
+	if err == nil && sum != e.SHA256 { // as it lies there, or as it came?
+		if sum, last, err = c.bytesOf(ctx, r, e); err == nil && sum == e.SHA256 {
+			c.note(Note{Type: NoteUnsteady, Region: r.Name, Object: string(e.ID), Evidence: "its bytes came wrong, and right when they were read again"})
+		}
 	}
 	if err != nil {
 		return c.unread(ctx, r, e, err)
 	}
 	c.proven(r.Name)
-	if [32]byte(sum.Sum(nil)) != e.SHA256 {
+	if sum != e.SHA256 {
 		return c.accuse(ctx, e, Finding{Type: FindingDamaged, Region: r.Name, Object: string(e.ID),
-			Evidence: fmt.Sprintf("SHA-256 is %x, must be %x", sum.Sum(nil), e.SHA256), Repair: repairObject})
+			Evidence: fmt.Sprintf("SHA-256 is %x, must be %x", sum, e.SHA256), Repair: repairObject})
 	}
-	if !bytes.Equal(last.kept, e.Footer) {
+	if !bytes.Equal(last, e.Footer) {
 		return c.indexDamaged(ctx, e)
 	}
 	return nil
+}
+
+// bytesOf reads an object whole: the hash of its bytes, and the last of them, as many as
+// the catalog keeps.
+func (c *verification) bytesOf(ctx context.Context, r storage.Region, e catalog.Account) (sum [32]byte, end []byte, err error) {
+	body, err := r.Data.Get(ctx, e.Key(), 0, -1)
+	if err != nil {
+		return sum, nil, err
+	}
+	all, last := sha256.New(), &lastBytes{n: len(e.Footer)}
+	buf, giveBack := c.buffer()
+	_, err = io.CopyBuffer(io.MultiWriter(all, last), struct{ io.Reader }{body}, buf[:])
+	giveBack()
+	return [32]byte(all.Sum(nil)), last.kept, errors.Join(err, body.Close())
 }
 
 // unread tells an object that cannot be read from a region that is away.
 func (c *verification) unread(ctx context.Context, r storage.Region, e catalog.Account, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if errors.Is(err, storage.ErrNotExist) { // listed, or there a moment ago
+		c.absent(r, e)
+		return nil
 	}
 	if _, probe := r.Data.Head(ctx, "probe/none"); probe != nil && !errors.Is(probe, storage.ErrNotExist) {
 		return ofRegion(err)

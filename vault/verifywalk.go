@@ -99,6 +99,11 @@ func (c *verification) meet(ctx context.Context, r storage.Region, e catalog.Acc
 		if present, err = c.lookAgain(ctx, r, e); err != nil {
 			return err
 		}
+		if present && listed == nil {
+			if err := c.unlisted(ctx, r, e.Key(), string(e.ID)); err != nil {
+				return err
+			}
+		}
 	}
 	if !present {
 		if e.Placed {
@@ -148,6 +153,28 @@ func (v *Vault) mayHold(r storage.Region, patient record.PatientToken, country s
 func (c *verification) forbidden(r storage.Region, object string) {
 	c.found(Finding{Type: FindingForbidden, Region: r.Name, Object: object,
 		Evidence: "its patient's data may not lie in " + r.Jurisdiction, Repair: "remove it there, once a permitted region has it"})
+}
+
+// unlisted tells an object that was put there since its page of the listing was made from
+// a listing that is not whole, which would hide what nobody put there: it lists that one
+// name again. One such finding says all about a region.
+func (c *verification) unlisted(ctx context.Context, r storage.Region, key, object string) error {
+	s := c.of(r.Name)
+	if s.Broken {
+		return nil
+	}
+	for info, err := range r.Data.List(ctx, key, "") {
+		if err != nil {
+			return ofRegion(err)
+		}
+		if info.Key == key {
+			return nil
+		}
+	}
+	s.Broken = true
+	c.found(Finding{Type: FindingListing, Region: r.Name, Object: object, Evidence: "it lies there, and the listing leaves it out",
+		Repair: "verify again once the region lists what it holds: what nobody put there would be left out as well"})
+	return nil
 }
 
 // lookAgain asks for an object itself before it is accused: a page of the listing may

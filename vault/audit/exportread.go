@@ -65,6 +65,18 @@ func ReadRegion(ctx context.Context, get func(ctx context.Context, key string) (
 	return nil, ErrNoLog
 }
 
+// Ahead names the checkpoints that a log of size leaves may have by the time its next
+// tile is full, and that tile: whoever does not believe a listing asks for them by name.
+// next is the size to go on from when the tile is there.
+func Ahead(size int64) (checkpoints []string, tile string, next int64) {
+	n := size >> tileHeight
+	next = (n + 1) << tileHeight
+	for s := size + 1; s <= next; s++ {
+		checkpoints = append(checkpoints, CheckpointKey(s))
+	}
+	return checkpoints, tileKey(tlog.Tile{H: tileHeight, N: n, W: tileWidth}), next
+}
+
 // sizes lists the objects below prefix that are named by a size, ascending.
 func (f files) sizes(ctx context.Context, prefix string) (sizes []int64, err error) {
 	for key, err := range f.list(ctx, prefix) {
