@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,18 +15,6 @@ import (
 	"medvault/vault/record"
 	"medvault/vault/vaulttest"
 )
-
-// clock is one that a test sets.
-type clock struct{ ms atomic.Int64 }
-
-func newClock() *clock {
-	c := new(clock)
-	c.ms.Store(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC).UnixMilli())
-	return c
-}
-
-func (c *clock) now() time.Time        { return time.UnixMilli(c.ms.Load()) }
-func (c *clock) pass(by time.Duration) { c.ms.Add(by.Milliseconds()) }
 
 // Every read of a scenario is in the patient's access log, none is missing, and none
 // that did not happen.
@@ -65,7 +52,7 @@ func TestEveryReadIsInTheAccessLog(t *testing.T) {
 			}
 			want = append(want, line{stranger.ID, mine.ID, "deny"})
 		}
-		c.pass(16 * time.Minute)
+		c.forward(16 * time.Minute)
 	}
 	slices.Reverse(want)
 

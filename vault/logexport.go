@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -475,6 +476,19 @@ func (v *Vault) regionLog(ctx context.Context, r storage.Region) (*audit.RegionL
 func ReadRegionLog(ctx context.Context, bucket storage.Store, key note.Verifier) (*audit.RegionLog, error) {
 	get, list := bucketFiles(bucket)
 	return audit.ReadRegion(ctx, get, list, key)
+}
+
+// VerifyRegionLog verifies the log in a region's data bucket likewise; see
+// audit.VerifyRegion.
+func VerifyRegionLog(ctx context.Context, bucket storage.Store, key note.Verifier, known ...[]byte) (audit.RegionReport, error) {
+	get, list := bucketFiles(bucket)
+	return audit.VerifyRegion(ctx, func(ctx context.Context, key string) (io.ReadCloser, error) {
+		r, err := get(ctx, key)
+		if errors.Is(err, storage.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		}
+		return r, err
+	}, list, key, known...)
 }
 
 // bucketFiles reads a bucket as a reader of logs wants it.

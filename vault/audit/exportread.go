@@ -153,13 +153,13 @@ func (l *RegionLog) bundle(ctx context.Context, a *authentic, t tlog.Tile) ([][]
 	leaves := make([][]byte, 0, len(hashes)/tlog.HashSize)
 	for i := range cap(leaves) {
 		if len(data) < 2 || len(data)-2 < int(binary.BigEndian.Uint16(data)) {
-			return nil, fmt.Errorf("%s: cut off in leaf %d of it", entriesKey(t), i)
+			return nil, fmt.Errorf("leaf %d: %s is cut off in it", t.N<<tileHeight+int64(i), entriesKey(t))
 		}
 		var leaf []byte
 		end := 2 + int(binary.BigEndian.Uint16(data))
 		leaf, data = data[2:end:end], data[end:]
 		if tlog.RecordHash(leaf) != hashAt(hashes, i) {
-			return nil, fmt.Errorf("%s: leaf %d of it does not have the signed hash", entriesKey(t), i)
+			return nil, fmt.Errorf("leaf %d: its bytes in %s do not have the signed hash", t.N<<tileHeight+int64(i), entriesKey(t))
 		}
 		leaves = append(leaves, leaf)
 	}
