@@ -18,7 +18,9 @@ type AuditReport struct {
 	Evidence string `json:"evidence,omitempty"` // first place that does not hold
 
 	Regions []RegionLog `json:"regions"` // what each region holds of it
-	Key     string      `json:"key"`     // verifies its checkpoints; C2SP signed-note
+
+	Lost []audit.LostHead `json:"lost,omitempty"` // heads in regions whose last leaves are lost, as leaves of the log state
+	Key  string           `json:"key"`            // verifies its checkpoints; C2SP signed-note
 }
 
 // AuditVerify recomputes the log from its leaves and compares it with its hashes, the
@@ -38,6 +40,13 @@ func (v *Vault) AuditVerify(ctx context.Context, a record.Actor) (AuditReport, e
 	report := AuditReport{Size: r.Size, Root: r.Root.String(), Pending: r.Pending, Intact: r.Intact, Evidence: r.Evidence, Key: v.logVKey}
 	if report.Regions, err = v.compareLogs(ctx); err != nil {
 		return AuditReport{}, err
+	}
+	var unstated string
+	if report.Lost, unstated, err = v.breaks(ctx); err != nil {
+		return AuditReport{}, err
+	}
+	if unstated != "" && report.Intact {
+		report.Intact, report.Evidence = false, unstated
 	}
 	for _, l := range report.Regions {
 		if l.Finding && report.Intact {

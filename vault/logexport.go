@@ -182,6 +182,9 @@ func (v *Vault) exportLog(ctx context.Context, r storage.Region, snapshot bool) 
 	x := &logExporter{v: v, r: r, atHome: r.Jurisdiction == v.cfg.Home, state: &e, repair: snapshot}
 	x.get, x.list = bucketFiles(r.Data)
 	began := v.cfg.Now()
+	if x.lost, err = v.lostHeads(ctx, r.Name); err != nil {
+		return err
+	}
 	failed := x.export(ctx, snapshot)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -222,8 +225,9 @@ type logExporter struct {
 	r      storage.Region
 	atHome bool
 	state  *catalog.LogExport
-	repair bool // put right what lies there with other bytes
-	mended int  // how often that was
+	repair bool        // put right what lies there with other bytes
+	lost   []tlog.Tree // heads there that are known to be lost
+	mended int         // how often that was
 	get    func(ctx context.Context, key string) (io.ReadCloser, error)
 	list   func(ctx context.Context, prefix string) iter.Seq2[string, error]
 }
@@ -343,7 +347,8 @@ func (x *logExporter) put(ctx context.Context, key string, data []byte) error {
 	defer cancel()
 	body := storage.Body{ReaderAt: bytes.NewReader(data), Size: int64(len(data)), SHA256: sha256.Sum256(data), Hashed: true}
 	err := x.r.Data.Put(ctx, key, body)
-	if !errors.Is(err, storage.ErrExist) || !x.repair {
+	lost := x.ofLostHead(key)
+	if !errors.Is(err, storage.ErrExist) || !x.repair && !lost {
 		return err
 	}
 	bad, err := x.r.Data.Head(ctx, key)
@@ -353,8 +358,18 @@ func (x *logExporter) put(ctx context.Context, key string, data []byte) error {
 	if err := x.r.Data.Repair(ctx, key, bad, body); err != nil {
 		return err
 	}
-	x.mended++
+	if !lost {
+		x.mended++
+	}
 	return nil
+}
+
+// ofLostHead says whether a key is where a lost head may lie: what the log that goes on
+// has of that size comes in its place.
+func (x *logExporter) ofLostHead(key string) bool {
+	return slices.ContainsFunc(x.lost, func(head tlog.Tree) bool {
+		return key == audit.CheckpointKey(head.N) || key == audit.ManifestKey(head.N)
+	})
 }
 
 // manifest writes what the region must hold as of tree, which was read before: what
@@ -363,7 +378,7 @@ func (x *logExporter) put(ctx context.Context, key string, data []byte) error {
 func (x *logExporter) manifest(ctx context.Context, tree tlog.Tree, due bool) error {
 	reading, cancel := context.WithTimeout(ctx, regionTimeout)
 	defer cancel()
-	before, err := audit.ReadManifest(reading, x.r.Name, x.get, x.list, x.v.logKey)
+	before, err := audit.ReadManifest(reading, x.r.Name, x.get, x.list, x.v.logKey, x.lost...)
 	known := make(map[string]bool)
 	switch {
 	case errors.Is(err, audit.ErrNoManifest):
@@ -466,9 +481,14 @@ func (v *Vault) logDay(ctx context.Context, size int64) (string, error) {
 	return leaf.Time.UTC().Format(time.DateOnly), nil
 }
 
-// regionLog reads the newest checkpoint of a region.
+// regionLog reads the newest checkpoint of a region that is not known to be lost.
 func (v *Vault) regionLog(ctx context.Context, r storage.Region) (*audit.RegionLog, error) {
-	return ReadRegionLog(ctx, r.Data, v.logKey)
+	lost, err := v.lostHeads(ctx, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	get, list := bucketFiles(r.Data)
+	return audit.ReadRegion(ctx, get, list, v.logKey, lost...)
 }
 
 // ReadRegionLog reads the log in a region's data bucket as somebody does who has nothing

@@ -67,6 +67,9 @@ type RebuildConfig struct {
 	// Logs are further home regions that answer. Their logs are read, and nothing else: the
 	// longest is taken, so that the new log never parts from one that goes on elsewhere.
 	Logs []storage.Region
+	// Abroad are foreign regions that answer. Of these only the signed heads of the log are
+	// read: one beyond what the logs at home have is stated to be lost.
+	Abroad []storage.Region
 	// Progress is told now and then how far it is; nil: nobody.
 	Progress func(RebuildProgress)
 }
@@ -110,6 +113,8 @@ type RebuiltLog struct {
 	Size   int64     `json:"size"`   // leaves
 	Root   string    `json:"root"`   // of them, base64, as the region's checkpoint says
 	Newest time.Time `json:"newest,omitzero"`
+	// Lost are the heads in foreign regions that cover leaves which no log at home has.
+	Lost []audit.LostHead `json:"lost,omitempty"`
 }
 
 // Types of a RebuildFinding.
@@ -187,6 +192,7 @@ func (r *rebuild) run(ctx context.Context) (Rebuilt, error) {
 	steps := []rebuildStep{
 		{"log", r.importLog},
 		{"leaves", r.readLeaves},
+		{"lost heads", r.stateLost},
 		{"wraps", r.takeWraps},
 		// Documents before records, which speak of them.
 		{"objects", func(ctx context.Context) error { return r.takeObjects(ctx, catalog.ClassObjects) }},
@@ -559,6 +565,9 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 	if leaf.Decision == audit.Allow && (leaf.Action == record.ActionRevoke || leaf.Action == record.ActionReinstate) {
 		return revokedAgain(ctx, tx, leaf)
 	}
+	if leaf.Decision == audit.Allow && leaf.Action == ActionLogBroken && leaf.Lost != nil {
+		return lostAgain(ctx, tx, leaf, l.Data)
+	}
 	if leaf.Decision == audit.Allow && leaf.Action == record.ActionRegionsManage {
 		r.replay(leaf)
 		return nil
@@ -730,6 +739,9 @@ func (r *rebuild) end(ctx context.Context) (done Rebuilt, err error) {
 		done.MinutesPer100000 = done.Seconds / 60 * 100_000 / float64(done.Objects)
 	}
 	if err := r.gather(ctx, &done); err != nil {
+		return done, err
+	}
+	if done.Log.Lost, _, err = r.v.breaks(ctx); err != nil {
 		return done, err
 	}
 	report, err := json.Marshal(done)

@@ -69,7 +69,11 @@ func (c *verification) promisedByLog(ctx context.Context, r storage.Region) (fun
 		return nil, err
 	}
 	get, list := bucketFiles(r.Data)
-	manifest, err := audit.ReadManifest(ctx, r.Name, get, list, c.v.logKey)
+	lost, err := c.v.lostHeads(ctx, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := audit.ReadManifest(ctx, r.Name, get, list, c.v.logKey, lost...)
 	atHome := r.Jurisdiction == c.v.cfg.Home
 	if errors.Is(err, audit.ErrNoManifest) && atHome {
 		manifest, err = &audit.RegionManifest{}, nil // from the first leaf on

@@ -68,7 +68,7 @@ func (a *app) rebuild(ctx context.Context, at *offline, from string) (err error)
 	if err != nil {
 		return err
 	}
-	if parts.Logs, err = otherLogs(ctx, cfg, from, a.warnings()); err != nil {
+	if parts.Logs, parts.Abroad, err = otherLogs(ctx, cfg, from, a.warnings()); err != nil {
 		return err
 	}
 	if parts.Catalog, err = h.openCatalog(ctx, cfg); err != nil {
@@ -108,6 +108,9 @@ func printRebuilt(w io.Writer, d vault.Rebuilt) {
 	} else {
 		fmt.Fprintf(w, "log: known up to leaf %d of %s, as %s has it; later ones are lost, their number is not known\n",
 			d.Log.Size, d.Log.Newest.Format(time.RFC3339), d.Log.Region)
+	}
+	for _, l := range d.Log.Lost {
+		fmt.Fprintf(w, "log: %s holds a signed head of %d leaves, of which %d are lost; a leaf states it\n", l.Region, l.Size, l.Lost)
 	}
 	fmt.Fprintf(w, "log now: %d leaves, root %s\n", d.Size, d.Root)
 	if len(d.Findings) == 0 {
@@ -212,14 +215,14 @@ func (c *Config) only(region string) (*Config, KeyServiceConfig, error) {
 // otherTimeout bounds how long another region is waited for.
 const otherTimeout = 10 * time.Second
 
-// otherLogs opens the other home regions that answer.
-func otherLogs(ctx context.Context, cfg *Config, from string, log *slog.Logger) (others []storage.Region, err error) {
+// otherLogs opens the other regions that answer, at home and abroad.
+func otherLogs(ctx context.Context, cfg *Config, from string, log *slog.Logger) (others, abroad []storage.Region, err error) {
 	profile, err := transport.ParseProfile(cfg.TLS.Profile)
 	if err != nil {
-		return nil, fmt.Errorf("tls.profile: %w", err)
+		return nil, nil, fmt.Errorf("tls.profile: %w", err)
 	}
 	for _, c := range cfg.Regions {
-		if c.Name == from || c.Jurisdiction != cfg.Home {
+		if c.Name == from {
 			continue
 		}
 		alone := *cfg
@@ -231,7 +234,11 @@ func otherLogs(ctx context.Context, cfg *Config, from string, log *slog.Logger) 
 			log.Warn("region does not answer; its log is not compared", "region", c.Name, "err", err)
 			continue
 		}
+		if c.Jurisdiction != cfg.Home {
+			abroad = append(abroad, regions...)
+			continue
+		}
 		others = append(others, regions...)
 	}
-	return others, nil
+	return others, abroad, nil
 }

@@ -184,9 +184,10 @@ type RegionManifest struct {
 var ErrNoManifest = errors.New("no manifest")
 
 // ReadManifest finds the newest manifest of a region that the key has signed, as
-// ReadRegion finds its checkpoint. Where there is none: ErrNoManifest.
+// ReadRegion finds its checkpoint, and passes over those of heads that are lost. Where
+// there is none: ErrNoManifest.
 func ReadManifest(ctx context.Context, region string, get func(ctx context.Context, key string) (io.ReadCloser, error),
-	list func(ctx context.Context, prefix string) iter.Seq2[string, error], key note.Verifier) (*RegionManifest, error) {
+	list func(ctx context.Context, prefix string) iter.Seq2[string, error], key note.Verifier, lost ...tlog.Tree) (*RegionManifest, error) {
 	f := files{get, list}
 	sizes, err := f.sizes(ctx, ManifestPrefix)
 	if err != nil {
@@ -198,7 +199,7 @@ func ReadManifest(ctx context.Context, region string, get func(ctx context.Conte
 			return nil, fmt.Errorf("manifest of %d leaves: %w", size, err)
 		}
 		m, err := OpenManifest(signed, key)
-		if err == nil && m.Tree.N == size && m.Region == region {
+		if err == nil && m.Tree.N == size && m.Region == region && !slices.Contains(lost, m.Tree) {
 			return &RegionManifest{m, signed, f}, nil
 		}
 	}

@@ -41,9 +41,10 @@ const (
 
 // ReadRegion finds the newest checkpoint of a region. No catalog is needed, and of keys
 // only the log's public one. get opens the object of a key; list names the keys that
-// begin with a prefix, in any order. Where there is none: ErrNoLog.
+// begin with a prefix, in any order. Heads that are known to be lost are passed over.
+// Where there is none: ErrNoLog.
 func ReadRegion(ctx context.Context, get func(ctx context.Context, key string) (io.ReadCloser, error),
-	list func(ctx context.Context, prefix string) iter.Seq2[string, error], key note.Verifier) (*RegionLog, error) {
+	list func(ctx context.Context, prefix string) iter.Seq2[string, error], key note.Verifier, lost ...tlog.Tree) (*RegionLog, error) {
 	l := &RegionLog{files: files{get, list}}
 	sizes, err := l.files.sizes(ctx, CheckpointPrefix)
 	if err != nil {
@@ -57,6 +58,9 @@ func ReadRegion(ctx context.Context, get func(ctx context.Context, key string) (
 		tree, err := OpenCheckpoint(signed, key)
 		if err != nil || tree.N != size {
 			l.Strange = append(l.Strange, CheckpointKey(size))
+			continue
+		}
+		if slices.Contains(lost, tree) {
 			continue
 		}
 		l.Size, l.Root, l.Checkpoint = tree.N, tree.Hash, signed

@@ -22,6 +22,8 @@
 //	recipient  institution to which an export went
 //	check      of a verification that has ended: level, regions, how many objects were
 //	           checked, how many findings, SHA-256 of the report
+//	lost       a signed head of the log whose last leaves are lost: region, size, root,
+//	           leaves kept, leaves lost
 //	commit     what was stored: kind, size and sha256 of the ciphertext,
 //	           generation, seal, regions promised, the object it supersedes; for
 //	           a document also attest: how identity was taken out of it
@@ -72,7 +74,8 @@ type Leaf struct {
 	Persons     []string // on whose word the vault itself acts: who proposed, who approved
 	Recipient   string   // institution to which an export went; no person
 	Check       *Check   // of a verification that has ended
-	Commit      *Commit  // of acts that store something
+	Lost        *LostHead
+	Commit      *Commit // of acts that store something
 	Credential  string
 	Scope       string
 	Revoked     *Revoked // of acts about credentials
@@ -128,6 +131,7 @@ type wireLeaf struct {
 	Persons     []string    `json:"persons,omitempty"`
 	Recipient   string      `json:"recipient,omitempty"`
 	Check       *Check      `json:"check,omitempty"`
+	Lost        *LostHead   `json:"lost,omitempty"`
 	Commit      *wireCommit `json:"commit,omitempty"`
 	Credential  string      `json:"credential,omitempty"`
 	Scope       string      `json:"scope,omitempty"`
@@ -156,7 +160,7 @@ func (l Leaf) Encode() ([]byte, error) {
 		V: 1, Time: l.Time.UTC().Format(timeLayout), Actor: l.Actor, Role: string(l.Role), Purpose: string(l.Purpose),
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
-		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient, Check: l.Check,
+		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient, Check: l.Check, Lost: l.Lost,
 		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked,
 	}
 	if c := l.Commit; c != nil {
@@ -217,7 +221,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Time: when, Actor: w.Actor, Role: record.Role(w.Role), Purpose: record.Purpose(w.Purpose), Action: record.Action(w.Action),
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
-		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient, Check: w.Check,
+		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient, Check: w.Check, Lost: w.Lost,
 		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked,
 	}
 	if c := w.Commit; c != nil {
@@ -273,6 +277,12 @@ func (w wireLeaf) check() error {
 			return errors.New("check of a negative number or without its report")
 		}
 		texts = append(append(texts, c.Level), c.Regions...)
+	}
+	if l := w.Lost; l != nil {
+		if err := l.check(); err != nil {
+			return err
+		}
+		texts = append(texts, l.Region)
 	}
 	if c := w.Commit; c != nil {
 		if w.Object == "" {

@@ -28,6 +28,10 @@ func Rebuild(ctx context.Context, o Options, from string, logs ...string) (vault
 			if err != nil {
 				return err
 			}
+			if name == Foreign {
+				cfg.Abroad = append(cfg.Abroad, r)
+				continue
+			}
 			cfg.Logs = append(cfg.Logs, r)
 		}
 		return nil
