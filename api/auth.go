@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,7 +22,7 @@ const vaultHeader = "Medvault-Vault"
 
 // authenticate lets nobody unknown past it, and writes down whom it turned away.
 func (s *Server) authenticate(c *gin.Context) {
-	a, err := identity.FromRequest(c.Request, s.cfg.Auth)
+	a, err := s.identify(c)
 	if err != nil {
 		if logErr := s.turnedAway(c, a, err); logErr != nil {
 			err = fmt.Errorf("log a refusal: %w", logErr) // what cannot be logged is not answered
@@ -30,33 +32,70 @@ func (s *Server) authenticate(c *gin.Context) {
 	}
 	c.Header(vaultHeader, s.cfg.Vault.ID())
 	answer.SetActor(c, a)
+	c.Next()
+	switch c.Writer.Status() {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		s.limit.denied(a, time.Now())
+	}
+}
+
+// identify proves who asks, unless they are locked out, and that they are not revoked.
+func (s *Server) identify(c *gin.Context) (record.Actor, error) {
+	from := s.limit.caller(c.Request)
+	if wait := s.limit.admit(from, time.Now()); wait > 0 {
+		return record.Actor{}, tooMany(c, wait)
+	}
+	a, err := identity.FromRequest(c.Request, s.cfg.Auth, s.cfg.Certificates)
+	if err == nil {
+		err = s.cfg.Admit(c.Request.Context(), a)
+	}
+	if errors.Is(err, record.ErrUnauthenticated) {
+		s.limit.failed(from, answer.Code(err) != answer.CodeNoIdentity, time.Now())
+		return record.Actor{}, err
+	}
+	if err != nil {
+		return record.Actor{ID: a.ID, Credentials: a.Credentials}, err
+	}
+	s.limit.succeeded(from, time.Now())
+	if wait := s.limit.admitActor(a, time.Now()); wait > 0 {
+		return record.Actor{ID: a.ID, Credentials: a.Credentials}, tooMany(c, wait)
+	}
+	return a, nil
+}
+
+// tooMany refuses for a while, and says for how long.
+func tooMany(c *gin.Context, wait time.Duration) error {
+	c.Header("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	return record.Refuse(record.ErrTooMany, "locked-out", "too many requests from here were refused; wait as long as Retry-After says")
 }
 
 // turnedAway leaves a leaf for a refusal. Of callers who proved nothing one leaf
 // stands for all of that reason within a minute: anybody can knock, and must not fill
-// the log. The request log has a line with the code for each of them.
+// the log. So it does for an actor who is locked out. The request log has a line with the
+// code for each of them.
 func (s *Server) turnedAway(c *gin.Context, who record.Actor, refused error) error {
 	if answer.Status(refused) >= http.StatusInternalServerError {
 		return nil // nobody was refused: it could not be told
 	}
 	reason := answer.Code(refused)
-	if who.ID == "" && !s.knocks.first(reason, time.Now()) {
+	rare := who.ID == "" || errors.Is(refused, record.ErrTooMany)
+	if rare && !s.knocks.first(reason+" "+who.ID, time.Now()) {
 		return nil
 	}
 	// Whoever hangs up at once must be written down as well.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), refusedTimeout)
 	defer cancel()
 	err := s.cfg.Refused(ctx, who, reason)
-	if err != nil && who.ID == "" {
-		s.knocks.forget(reason) // the next one is the first
+	if err != nil && rare {
+		s.knocks.forget(reason + " " + who.ID) // the next one is the first
 	}
 	return err
 }
 
 const refusedTimeout = 10 * time.Second
 
-// knocks remembers when a leaf was last left for unproven callers, by reason. Reasons
-// are codes of ours: a few.
+// knocks remembers when a leaf was last left for unproven callers, by reason, and for
+// actors who are locked out. Reasons are codes of ours: a few.
 type knocks struct {
 	mu   sync.Mutex
 	last map[string]time.Time
@@ -69,7 +108,7 @@ func (k *knocks) first(reason string, now time.Time) bool {
 	if at, ok := k.last[reason]; ok && now.Sub(at) < time.Minute {
 		return false
 	}
-	if k.last == nil {
+	if k.last == nil || len(k.last) > 10_000 {
 		k.last = make(map[string]time.Time)
 	}
 	k.last[reason] = now

@@ -109,6 +109,9 @@ func (s *Server) line(c *gin.Context, took time.Duration, broken bool) {
 		level = slog.LevelWarn
 	}
 	codes, causes := told(c)
+	if status == http.StatusUnauthorized || status == http.StatusTooManyRequests {
+		attrs = append(attrs, slog.String("address", s.limit.address(c.Request))) // for whoever looks into an attack
+	}
 	if len(codes) > 0 {
 		attrs = append(attrs, slog.Any("codes", codes))
 	}

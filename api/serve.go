@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"medvault/api/credentials"
 	"medvault/api/dicomweb"
 	"medvault/api/documents"
 	"medvault/api/exports"
@@ -39,13 +40,18 @@ type Config struct {
 	PublicURL string                 // required: where clients reach this gateway, as https://vault.example
 	Log       *slog.Logger           // required
 	TLS       *tls.Config            // from transport; nil: plain HTTP, on loopback only
-	Origins   []string               // browsers of these origins may call, as https://viewer.example; default none
-	Registry  *prometheus.Registry   // other rooms register their metrics on it; default a new one
-	Grace     time.Duration          // how long requests may take to finish at shutdown; default 30 s
-	BodyIdle  time.Duration          // how long a body may send nothing before it is cut off; default 1 min
+	// Certificates says whom the certificates of connections prove; default nobody.
+	Certificates *identity.Certificates
+	Limits       Limits               // default none
+	Origins      []string             // browsers of these origins may call, as https://viewer.example; default none
+	Registry     *prometheus.Registry // other rooms register their metrics on it; default a new one
+	Grace        time.Duration        // how long requests may take to finish at shutdown; default 30 s
+	BodyIdle     time.Duration        // how long a body may send nothing before it is cut off; default 1 min
 	// Ready says whether documents can be stored and opened now, and what does not
 	// answer; default Vault.Ready.
 	Ready func(context.Context) (ready bool, missing []string)
+	// Admit refuses who has proven who they are and is believed no more; default Vault.Admit.
+	Admit func(context.Context, record.Actor) error
 	// Refused writes down that a caller was turned away; default Vault.Refused.
 	Refused func(ctx context.Context, who record.Actor, reason string) error
 	// Mount adds further routes behind authentication; default none.
@@ -61,6 +67,7 @@ type Server struct {
 	running  atomic.Int64 // requests now
 	draining atomic.Bool  // no new request is taken
 	knocks   knocks
+	limit    *limiter
 }
 
 const (
@@ -78,7 +85,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	s := &Server{cfg: cfg, ready: readiness{ask: cfg.Ready}}
+	s := &Server{cfg: cfg, ready: readiness{ask: cfg.Ready}, limit: newLimiter(cfg.Limits)}
 	var err error
 	if s.metrics, err = newMetrics(cfg.Registry); err != nil {
 		return nil, fmt.Errorf("gateway: metrics: %w", err)
@@ -117,6 +124,10 @@ func (c *Config) check() error {
 	if c.Refused == nil {
 		c.Refused = c.Vault.Refused
 	}
+	if c.Admit == nil {
+		c.Admit = c.Vault.Admit
+	}
+	c.Auth = identity.Machines{Vault: c.Vault, People: c.Auth}
 	if c.Ready == nil {
 		c.Ready = c.Vault.Ready
 	}
@@ -143,6 +154,7 @@ func (s *Server) routes() http.Handler {
 	v1 := known.Group("/api/v1")
 	documents.Register(v1, documents.Config{Vault: s.cfg.Vault})
 	patients.Register(v1, patients.Config{Vault: s.cfg.Vault})
+	credentials.Register(v1, credentials.Config{Vault: s.cfg.Vault})
 	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
 	exports.Register(v1, exports.Config{Vault: s.cfg.Vault})

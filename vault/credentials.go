@@ -215,15 +215,12 @@ type APIToken struct {
 
 // NewAPIToken is what CreateAPIToken takes.
 type NewAPIToken struct {
-	Subject     string         `json:"subject"` // required: "service:" and a name
-	Role        record.Role    `json:"role"`    // required: radiology, quality, researcher, operator or auditor
-	Institution string         `json:"institution"`
-	Issuer      string         `json:"issuer,omitempty"`
-	Country     string         `json:"country,omitempty"` // default the vault's home
-	Purpose     record.Purpose `json:"purpose,omitempty"`
-	Scopes      []string       `json:"scopes"` // required: SMART on FHIR v2
-	Label       string         `json:"label,omitempty"`
-	Expires     time.Time      `json:"expires"` // required: within a year
+	Subject string         `json:"subject"` // required: "service:" and a name
+	Role    record.Role    `json:"role"`    // required: radiology, quality, researcher, operator or auditor
+	Purpose record.Purpose `json:"purpose,omitempty"`
+	Scopes  []string       `json:"scopes"` // required: SMART on FHIR v2
+	Label   string         `json:"label,omitempty"`
+	Expires time.Time      `json:"expires"` // required: within a year
 }
 
 // APITokenPrefix begins every API token, so that scanners of leaked secrets know one.
@@ -249,12 +246,8 @@ func (n NewAPIToken) check(now time.Time) error {
 		return bad("bad-subject", "name the machine as service:NAME, without spaces: API tokens are for machines")
 	case !slices.Contains(machineRoles(), n.Role):
 		return bad("bad-role", "role is radiology, quality, researcher, operator or auditor: to treat and to approve is for persons")
-	case !word(n.Institution, 64):
-		return bad("bad-institution", "name the institution whose machine it is")
-	case n.Issuer != "" && !word(n.Issuer, 64), n.Label != "" && !word(n.Label, 64):
-		return bad("bad-label", "issuer and label have at most 64 characters, no spaces around them and no control characters")
-	case n.Country != "" && (len(n.Country) != 2 || strings.Trim(n.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != ""):
-		return bad("bad-country", "country is an ISO 3166-1 code of two capital letters")
+	case n.Label != "" && !word(n.Label, 64):
+		return bad("bad-label", "a label has at most 64 characters, no spaces around it and no control characters")
 	case !n.Expires.After(now) || n.Expires.Sub(now) > maxTokenLife:
 		return bad("bad-expiry", "expires lies ahead, at most a year")
 	case len(n.Scopes) == 0:
@@ -268,19 +261,17 @@ func (n NewAPIToken) check(now time.Time) error {
 	return nil
 }
 
-// CreateAPIToken makes a credential for a machine. secret is shown to nobody again.
+// CreateAPIToken makes a credential for a machine of the maker's own institution. secret
+// is shown to nobody again.
 func (v *Vault) CreateAPIToken(ctx context.Context, a record.Actor, n NewAPIToken) (made APIToken, secret string, err error) {
 	if err := n.check(v.cfg.Now()); err != nil {
 		return APIToken{}, "", err
-	}
-	if n.Country == "" {
-		n.Country = v.cfg.Home
 	}
 	var random [32]byte
 	rand.Read(random[:]) // never fails: crypto/rand aborts the program instead
 	secret = APITokenPrefix + base64.RawURLEncoding.EncodeToString(random[:])
 	row := catalog.APIToken{ID: record.NewObjectID(), Digest: v.tokens.APIToken(secret), Label: n.Label, Made: v.cfg.Now(), By: a.ID, Expires: n.Expires,
-		Actor: record.Actor{ID: n.Subject, Role: n.Role, Institution: n.Institution, Issuer: n.Issuer, Country: n.Country, Purpose: n.Purpose,
+		Actor: record.Actor{ID: n.Subject, Role: n.Role, Institution: a.Institution, Issuer: a.Issuer, Country: a.Country, Purpose: n.Purpose,
 			Scopes: strings.Join(n.Scopes, " ")}}
 	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionTokenCreate, Object: row.ID}, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 		leaf.Origin = row.Actor.ID + " " + string(row.Actor.Role)

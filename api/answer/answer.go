@@ -69,7 +69,7 @@ func Error(c *gin.Context, err error) {
 	switch status {
 	case http.StatusUnauthorized:
 		challenge := `Bearer realm="medvault"`
-		if code != noIdentity {
+		if code != CodeNoIdentity {
 			challenge += `, error="invalid_token"`
 		}
 		c.Header("WWW-Authenticate", challenge)

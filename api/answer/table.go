@@ -8,10 +8,10 @@ import (
 	"medvault/vault/record"
 )
 
-const (
-	noIdentity        = "no-identity"
-	retryAfterSeconds = 10
-)
+// CodeNoIdentity is answered to who shows no credential at all.
+const CodeNoIdentity = "no-identity"
+
+const retryAfterSeconds = 10
 
 // row is how one sentinel is answered when its error carries no Refusal.
 type row struct {
@@ -26,7 +26,7 @@ type row struct {
 func rows() []row {
 	return []row{
 		{record.ErrTampered, http.StatusInternalServerError, "integrity-broken", "the stored bytes did not verify and were withheld; tell the operator the request id"},
-		{record.ErrUnauthenticated, http.StatusUnauthorized, noIdentity, "send a bearer token in the Authorization header"},
+		{record.ErrUnauthenticated, http.StatusUnauthorized, CodeNoIdentity, "send a bearer token in the Authorization header"},
 		{record.ErrNotFound, http.StatusNotFound, "not-found", "there is nothing here that you may see"},
 		{record.ErrDenied, http.StatusForbidden, "denied", "your role, purpose or relationship to the patient does not permit this"},
 		{record.ErrErased, http.StatusGone, "erased", "this patient's documents have been erased for good"},
@@ -35,6 +35,7 @@ func rows() []row {
 		{record.ErrUnreadable, http.StatusUnprocessableEntity, "unreadable", "the document cannot be read; nothing was kept"},
 		{record.ErrNotAcceptable, http.StatusNotAcceptable, "not-acceptable", "ask for a media type and transfer syntax that the document has"},
 		{record.ErrInvalid, http.StatusBadRequest, "bad-request", "correct the request and send it again"},
+		{record.ErrTooMany, http.StatusTooManyRequests, "too-many", "ask again later"},
 		{record.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "keys, a quorum of regions or the catalog are missing now; try again"},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable, "timeout", "this took too long; try again"},
 		{context.Canceled, http.StatusServiceUnavailable, "canceled", "the request was given up before it was answered; try again"},

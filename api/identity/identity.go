@@ -1,5 +1,9 @@
-// Package identity turns a bearer token into whoever acts. It proves who that is;
-// what they may do is decided elsewhere.
+// Package identity turns a bearer token or a client certificate into whoever acts. It
+// proves who that is; what they may do is decided elsewhere.
+//
+// What an Actor says of its credentials, so that each can be revoked: jti:… (or jwt:…,
+// a hash, where a token names none) of a signed token, token:… of an API token, static:…
+// in development, x509:… (hex SHA-256) and serial:… (hex) of a certificate.
 package identity
 
 import (
@@ -12,7 +16,8 @@ import (
 
 // Authenticator turns a bearer token into an Actor. The Actor's Purpose is set only
 // when the token itself claims one. With record.ErrDenied the Actor holds
-// the proven ID and nothing else, for the log: without a role it may do nothing.
+// the proven ID and Credentials and nothing else, for the log: without a role it may do
+// nothing. A credential that begins with x509: binds the token to that certificate.
 //
 // Errors: record.ErrUnauthenticated for a token that proves nothing,
 // record.ErrDenied for a proven person without a usable role or purpose, and
@@ -25,22 +30,19 @@ type Authenticator interface {
 // PurposeHeader names the purpose of use of one request, an HL7 v3 code.
 const PurposeHeader = "Purpose-Of-Use"
 
-// FromRequest authenticates r by its Authorization header and settles the purpose:
-// what the token claims, else what the header chooses, else the role's own. A header
-// can never contradict the token. With an error the Actor holds at most an ID
-// that was proven, for the log: without a role it may do nothing.
-func FromRequest(r *http.Request, by Authenticator) (record.Actor, error) {
-	token, err := bearer(r.Header.Values("Authorization"))
+// FromRequest authenticates r by its Authorization header, or without one by the
+// certificate of its connection where certificates prove somebody, and settles the
+// purpose: what the token claims, else what the header chooses, else the role's own. A
+// header can never contradict the token. With an error the Actor holds at most an ID and
+// credentials that were proven, for the log: without a role it may do nothing.
+func FromRequest(r *http.Request, by Authenticator, certificates *Certificates) (record.Actor, error) {
+	a, err := prove(r, by, certificates)
 	if err != nil {
-		return record.Actor{}, err
-	}
-	a, err := by.Authenticate(r.Context(), token)
-	if err != nil {
-		return record.Actor{ID: a.ID}, err
+		return record.Actor{ID: a.ID, Credentials: a.Credentials}, err
 	}
 	chosen, err := purpose(r.Header.Values(PurposeHeader))
 	if err != nil {
-		return record.Actor{ID: a.ID}, err
+		return record.Actor{ID: a.ID, Credentials: a.Credentials}, err
 	}
 	switch {
 	case a.Purpose == "" && chosen == "":
@@ -48,10 +50,30 @@ func FromRequest(r *http.Request, by Authenticator) (record.Actor, error) {
 	case a.Purpose == "":
 		a.Purpose = chosen
 	case chosen != "" && chosen != a.Purpose:
-		return record.Actor{ID: a.ID}, record.Refuse(record.ErrDenied, "purpose-contradicts-token",
+		return record.Actor{ID: a.ID, Credentials: a.Credentials}, record.Refuse(record.ErrDenied, "purpose-contradicts-token",
 			"the token is bound to another purpose of use; leave the "+PurposeHeader+" header out or get another token")
 	}
 	return a, nil
+}
+
+func prove(r *http.Request, by Authenticator, certificates *Certificates) (record.Actor, error) {
+	shown, err := certificates.shown(r)
+	if err != nil {
+		return record.Actor{}, err
+	}
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 && shown != nil {
+		return certificates.actor(shown)
+	}
+	token, err := bearer(headers)
+	if err != nil {
+		return record.Actor{}, err
+	}
+	a, err := by.Authenticate(r.Context(), token)
+	if err != nil {
+		return a, err
+	}
+	return bound(a, shown)
 }
 
 func bearer(headers []string) (string, error) {

@@ -28,7 +28,7 @@ func TestStaticTokens(t *testing.T) {
 	}
 	for r, token := range byRole {
 		a, err := s.Authenticate(context.Background(), token)
-		if err != nil || a.Role != r || a.ID == "" || a.Country != "CN" {
+		if err != nil || a.Role != r || a.ID == "" || a.Country != "CN" || !strings.HasPrefix(a.Credentials, "static:") {
 			t.Errorf("token of %s: %+v, %v", r, a, err)
 		}
 		for _, wrong := range []string{"", token[1:], token + "x", strings.ToUpper(token)} {
@@ -97,7 +97,7 @@ func TestFromRequest(t *testing.T) {
 		for _, v := range row.purpose {
 			r.Header.Add(identity.PurposeHeader, v)
 		}
-		a, err := identity.FromRequest(r, fixed{ID: "u", Role: record.RoleClinician, Purpose: row.claimed})
+		a, err := identity.FromRequest(r, fixed{ID: "u", Role: record.RoleClinician, Purpose: row.claimed, Credentials: "jti:1"}, nil)
 		status := 200
 		if err != nil {
 			status = answer.Status(err)
@@ -107,7 +107,7 @@ func TestFromRequest(t *testing.T) {
 		}
 		refused := record.Actor{}
 		if row.status != 401 {
-			refused.ID = "u"
+			refused.ID, refused.Credentials = "u", "jti:1"
 		}
 		if err != nil && a != refused {
 			t.Errorf("%s: refused, and yet %+v; want %+v", row.name, a, refused)

@@ -2,6 +2,10 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,10 +30,15 @@ type OIDCConfig struct {
 	// Institution, PatientIssuer and Country are used where the token has no such
 	// claim. A person without country is refused everything that residency decides.
 	Institution, PatientIssuer, Country string
-	Skew                                time.Duration    // how far clocks may differ; default 30 s
-	Algorithms                          []string         // default RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512
-	Client                              *http.Client     // default: transport.AES256 with the system's roots
-	Now                                 func() time.Time // default time.Now
+	// Clients that may have got the token (azp, or client_id of RFC 9068); default any.
+	Clients []string
+	// RequireScopes refuses tokens without a SMART on FHIR scope; otherwise the policies
+	// alone bound them.
+	RequireScopes bool
+	Skew          time.Duration    // how far clocks may differ; default 30 s
+	Algorithms    []string         // default RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512
+	Client        *http.Client     // default: transport.AES256 with the system's roots
+	Now           func() time.Time // default time.Now
 }
 
 // Claims names the claims. A dotted name looks inside objects when no claim has the
@@ -40,6 +49,8 @@ type Claims struct {
 	PatientIssuer string // default "patient_id_issuer": Issuer of Patient ID for what the person uploads
 	Country       string // default "country"; ISO 3166-1 alpha-2
 	Purpose       string // default "purpose_of_use"; an HL7 v3 code, binding when present
+	Scope         string // default "scope"; words in a string or an array
+	Patient       string // default "patient"; the patient token that patient/ scopes are about
 }
 
 // OIDC believes the tokens of one OpenID Connect issuer: JWTs signed with a key of
@@ -126,7 +137,7 @@ func (c *OIDCConfig) check() error {
 	}
 	for name, otherwise := range map[*string]string{
 		&c.Claims.Role: "role", &c.Claims.Institution: "institution", &c.Claims.PatientIssuer: "patient_id_issuer",
-		&c.Claims.Country: "country", &c.Claims.Purpose: "purpose_of_use",
+		&c.Claims.Country: "country", &c.Claims.Purpose: "purpose_of_use", &c.Claims.Scope: "scope", &c.Claims.Patient: "patient",
 	} {
 		if *name == "" {
 			*name = otherwise
@@ -165,7 +176,79 @@ func (o *OIDC) Authenticate(ctx context.Context, token string) (record.Actor, er
 	if proven.Subject == "" {
 		return record.Actor{}, errToken("token-invalid", "this token names no subject")
 	}
-	return o.actor(proven.Subject, claims)
+	if !isAccessToken(token, claims) {
+		return record.Actor{}, errToken("token-type", "this is no access token: send the access token, not the ID or refresh token")
+	}
+	if !o.fromKnownClient(claims) {
+		return record.Actor{}, errToken("client-unknown", "this token was given to an application that may not use this service")
+	}
+	a, err := o.actor(proven.Subject, claims)
+	a.Credentials = credentials(token, claims)
+	if a.Credentials == "" {
+		return record.Actor{}, errToken("token-invalid", "the confirmation claim (cnf) of this token cannot be understood")
+	}
+	return a, err
+}
+
+// isAccessToken says whether nothing in a proven token says that it is of another kind:
+// RFC 8725 3.11, RFC 9068 2.1. Providers who say nothing are believed.
+func isAccessToken(token string, claims claimSet) bool {
+	head, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(head)
+	var header struct {
+		Type string `json:"typ"`
+	}
+	if err != nil || json.Unmarshal(text, &header) != nil {
+		return false
+	}
+	switch strings.TrimPrefix(strings.ToLower(header.Type), "application/") {
+	case "", "jwt", "at+jwt":
+	default:
+		return false
+	}
+	switch kind, _ := claims["typ"].(string); kind { // Keycloak
+	case "", "Bearer", "JWT", "at+jwt":
+	default:
+		return false
+	}
+	use, _ := claims["token_use"].(string) // Cognito
+	return use == "" || use == "access"
+}
+
+func (o *OIDC) fromKnownClient(claims claimSet) bool {
+	if len(o.cfg.Clients) == 0 {
+		return true
+	}
+	for _, name := range []string{"azp", "client_id"} {
+		if value, present := claims[name]; present {
+			client, _ := value.(string)
+			return slices.Contains(o.cfg.Clients, client)
+		}
+	}
+	return false
+}
+
+// credentials names a proven token, and the certificate it is bound to (RFC 8705 3.1).
+// "" when it is bound to what cannot be checked here.
+func credentials(token string, claims claimSet) string {
+	id, _ := claims["jti"].(string)
+	if id != "" && len(id) <= 128 && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:+/=") == "" {
+		id = "jti:" + id
+	} else {
+		sum := sha256.Sum256([]byte(token))
+		id = "jwt:" + hex.EncodeToString(sum[:16])
+	}
+	value, present := claims["cnf"]
+	if !present {
+		return id
+	}
+	confirmation, _ := value.(map[string]any)
+	text, _ := confirmation["x5t#S256"].(string)
+	sum, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(sum) != sha256.Size || len(confirmation) != 1 {
+		return ""
+	}
+	return id + " " + x509Credential + hex.EncodeToString(sum)
 }
 
 // watched notes whether the keys could not be fetched: then the token may be good.
@@ -213,7 +296,45 @@ func (o *OIDC) actor(subject string, claims claimSet) (record.Actor, error) {
 			return proven, record.Refuse(record.ErrDenied, "purpose-unknown", "the claim "+o.cfg.Claims.Purpose+" of the token must be one HL7 v3 PurposeOfUse code")
 		}
 	}
+	if a.Scopes = smart(claims.words(o.cfg.Claims.Scope)); a.Scopes == "" && o.cfg.RequireScopes {
+		return proven, record.Refuse(record.ErrDenied, "scopes-required", "this vault wants tokens with SMART on FHIR scopes, as user/ImagingStudy.rs")
+	}
+	if value, present := claims.find(o.cfg.Claims.Patient); present {
+		text, _ := value.(string)
+		if launch, err := record.ParsePatientToken(text); err == nil {
+			a.Launch = launch // anything else is no patient here: then patient/ scopes cover nobody
+		}
+	}
+	if issued, ok := claims["iat"].(float64); ok {
+		a.Issued = int64(issued)
+	}
 	return a, nil
+}
+
+// smart keeps of a token's scopes those of SMART on FHIR, well-formed or not: one that
+// cannot be read must bound the token all the same.
+func smart(scopes []string) string {
+	var kept []string
+	for _, s := range scopes {
+		if context, _, ok := strings.Cut(s, "/"); ok && slices.Contains([]string{"patient", "user", "system"}, strings.ToLower(context)) {
+			kept = append(kept, s)
+		}
+	}
+	return strings.Join(kept, " ")
+}
+
+// words are the words of a claim that is a string or an array of strings.
+func (c claimSet) words(name string) (words []string) {
+	value, _ := c.find(name)
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	for _, v := range list {
+		text, _ := v.(string)
+		words = append(words, strings.Fields(text)...)
+	}
+	return words
 }
 
 func (o *OIDC) role(claims claimSet) (record.Role, error) {

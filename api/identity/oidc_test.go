@@ -82,9 +82,17 @@ func (i *issuer) publish(pens ...pen) {
 	}
 }
 
-func (p pen) sign(t *testing.T, claims map[string]any) string {
+func (p pen) sign(t *testing.T, claims map[string]any) string { return p.signWith(t, nil, claims) }
+
+// signAs signs with a type in the header.
+func (p pen) signAs(t *testing.T, kind string, claims map[string]any) string {
+	return p.signWith(t, map[jose.HeaderKey]any{"typ": kind}, claims)
+}
+
+// signWith signs with further fields in the header.
+func (p pen) signWith(t *testing.T, header map[jose.HeaderKey]any, claims map[string]any) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: p.kid}}, nil)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: p.kid}}, &jose.SignerOptions{ExtraHeaders: header})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,12 +188,29 @@ func TestOIDCTokens(t *testing.T) {
 		{"no role", signed(map[string]any{"role": nil}), 403, "role-unknown"},
 		{"role of a strange type", signed(map[string]any{"role": map[string]any{"clinician": true}}), 403, "role-unknown"},
 		{"one known role among several", signed(map[string]any{"role": []string{"staff", "clinician"}}), 200, ""},
+		{"an access token by its header", p.signAs(t, "at+jwt", i.claims(nil)), 200, ""},
+		{"the same by its media type", p.signAs(t, "application/at+JWT", i.claims(nil)), 200, ""},
+		{"a logout token", p.signAs(t, "logout+jwt", i.claims(nil)), 401, "token-type"},
+		{"a proof of possession", p.signAs(t, "dpop+jwt", i.claims(nil)), 401, "token-type"},
+		{"an ID token of Keycloak", signed(map[string]any{"typ": "ID"}), 401, "token-type"},
+		{"a refresh token of Keycloak", signed(map[string]any{"typ": "Refresh"}), 401, "token-type"},
+		{"an access token of Keycloak", signed(map[string]any{"typ": "Bearer"}), 200, ""},
+		{"an ID token of Cognito", signed(map[string]any{"token_use": "id"}), 401, "token-type"},
+		{"a critical header nobody knows", p.signWith(t, map[jose.HeaderKey]any{"crit": []string{"exp"}, "exp": 1}, i.claims(nil)), 401, "token-invalid"},
+		{"a key of its own in the header", stranger.signWith(t, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: &stranger.key.PublicKey}}, i.claims(nil)), 401, "token-invalid"},
+		{"keys elsewhere in the header", stranger.signWith(t, map[jose.HeaderKey]any{"jku": i.URL + "/other"}, i.claims(nil)), 401, "token-invalid"},
+		{"bound to what nobody checks", signed(map[string]any{"cnf": map[string]any{"jkt": "x"}}), 401, "token-invalid"},
+		{"bound to no hash", signed(map[string]any{"cnf": map[string]any{"x5t#S256": "x"}}), 401, "token-invalid"},
 		{"two roles", signed(map[string]any{"role": []string{"clinician", "admin"}}), 403, "role-ambiguous"},
 		{"unknown purpose", signed(map[string]any{"purpose_of_use": "FUN"}), 403, "purpose-unknown"},
 		{"purposes", signed(map[string]any{"purpose_of_use": []string{"TREAT"}}), 403, "purpose-unknown"},
 		{"country of a strange type", signed(map[string]any{"country": 86}), 403, "claim-unusable"},
 	} {
 		a, err := o.Authenticate(context.Background(), row.token)
+		if named := strings.HasPrefix(a.Credentials, "jwt:") && len(a.Credentials) == len("jwt:")+32; named != (row.status != 401) {
+			t.Errorf("%s: credential %q", row.name, a.Credentials)
+		}
+		a.Credentials, a.Issued = "", 0
 		if row.status == 200 {
 			if want := (record.Actor{ID: "u-1", Role: "clinician", Institution: "ward-3", Issuer: "hospital-a", Country: "CN"}); err != nil || a != want {
 				t.Errorf("%s: %+v, %v; want %+v", row.name, a, err, want)
@@ -269,6 +294,7 @@ func TestOIDCClaimNames(t *testing.T) {
 	a, err := o.Authenticate(context.Background(), p.sign(t, i.claims(map[string]any{
 		"country": nil, "role": "admin", "realm_access": map[string]any{"roles": []string{"offline", "arzt"}},
 		"https://hospital.example/ward": "w", "purpose_of_use": "ETREAT", "patient_id_issuer": "H2"})))
+	a.Credentials, a.Issued = "", 0
 	want := record.Actor{ID: "u-1", Role: record.RoleClinician, Institution: "w", Issuer: "H2", Country: "CN", Purpose: record.PurposeETreat}
 	if err != nil || a != want {
 		t.Errorf("%+v, %v; want %+v", a, err, want)
@@ -294,6 +320,48 @@ func TestOIDCConfigIsChecked(t *testing.T) {
 		row.change(&cfg)
 		if _, err := identity.NewOIDC(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%s: NewOIDC = %v; want %q", row.name, err, row.says)
+		}
+	}
+}
+
+// What a token says of its own bounds, and the name under which it is revoked.
+func TestOIDCScopesAndCredentials(t *testing.T) {
+	i := newIssuer(t)
+	p := newPen(t, "k1")
+	i.publish(p)
+	bounded := i.open(t, nil)
+	strict := i.open(t, func(c *identity.OIDCConfig) { c.RequireScopes, c.Clients = true, []string{"viewer", "pacs"} })
+	const patient = "paaaaaaaaaaaaaaaaaaaaaaaaaa"
+	for _, row := range []struct {
+		name   string
+		claims map[string]any
+		scopes string
+		launch string
+		strict string // why the strict vault refuses; "" takes it
+	}{
+		{"none", map[string]any{"azp": "viewer"}, "", "", "scopes-required"},
+		{"none of SMART", map[string]any{"azp": "viewer", "scope": "openid profile launch/patient offline_access"}, "", "", "scopes-required"},
+		{"some", map[string]any{"azp": "viewer", "scope": "openid user/ImagingStudy.rs fhirUser user/DocumentReference.r"}, "user/ImagingStudy.rs user/DocumentReference.r", "", ""},
+		{"a list", map[string]any{"client_id": "pacs", "scope": []string{"system/ImagingStudy.c", "openid"}}, "system/ImagingStudy.c", "", ""},
+		{"one that cannot be read bounds as well", map[string]any{"azp": "viewer", "scope": "user/everything"}, "user/everything", "", ""},
+		{"of a patient", map[string]any{"azp": "viewer", "scope": "patient/*.r", "patient": patient}, "patient/*.r", patient, ""},
+		{"of somebody else's patient", map[string]any{"azp": "viewer", "scope": "patient/*.r", "patient": "12345"}, "patient/*.r", "", ""},
+		{"another application", map[string]any{"azp": "game", "scope": "user/*.r"}, "user/*.r", "", "client-unknown"},
+		{"no application", map[string]any{"scope": "user/*.r"}, "user/*.r", "", "client-unknown"},
+		{"an application of a strange type", map[string]any{"azp": []string{"viewer"}, "scope": "user/*.r"}, "user/*.r", "", "client-unknown"},
+	} {
+		token := p.sign(t, i.claims(row.claims))
+		a, err := bounded.Authenticate(context.Background(), token)
+		if err != nil || a.Scopes != row.scopes || string(a.Launch) != row.launch || a.Issued == 0 {
+			t.Errorf("%s: %+v, %v; want scopes %q for %q", row.name, a, err, row.scopes, row.launch)
+		}
+		if _, err := strict.Authenticate(context.Background(), token); (err == nil) != (row.strict == "") || err != nil && answer.Code(err) != row.strict {
+			t.Errorf("%s, strictly: %v; want %q", row.name, err, row.strict)
+		}
+	}
+	for jti, want := range map[string]string{"a-1.b": "jti:a-1.b", "two words": "jwt:", strings.Repeat("x", 129): "jwt:", "": "jwt:"} {
+		if a, err := bounded.Authenticate(context.Background(), p.sign(t, i.claims(map[string]any{"jti": jti}))); err != nil || !strings.HasPrefix(a.Credentials, want) || strings.Contains(a.Credentials, " ") {
+			t.Errorf("jti %q: credential %q, %v; want %s", jti, a.Credentials, err, want)
 		}
 	}
 }

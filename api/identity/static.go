@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -40,7 +41,9 @@ func NewStatic(tokens map[string]record.Actor) (*Static, error) {
 			return nil, fmt.Errorf("static tokens: the token of %s is shorter than %d characters", a.ID, minTokenLength)
 		}
 		seen[a.ID] = true
-		s.people = append(s.people, person{sha256.Sum256([]byte(token)), a})
+		digest := sha256.Sum256([]byte(token))
+		a.Credentials = "static:" + hex.EncodeToString(digest[:8])
+		s.people = append(s.people, person{digest, a})
 	}
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"medvault/api/credentials"
 	"medvault/api/documents"
 	"medvault/api/exports"
 	"medvault/api/operations"
@@ -26,6 +27,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	reviews.Register(group, reviews.Config{})
 	operations.Register(group, operations.Config{})
 	exports.Register(group, exports.Config{})
+	credentials.Register(group, credentials.Config{})
 
 	var registered []string
 	parameter := regexp.MustCompile(`:(\w+)`)

@@ -41,6 +41,18 @@ func (p Profile) Server(certificates ...tls.Certificate) *tls.Config {
 	return c
 }
 
+// AskClients has a listener ask its clients for certificates of these authorities, and
+// refuse those who have none when they are required. One that is shown is verified
+// always: chain, use for clients, times.
+func AskClients(c *tls.Config, authorities *x509.CertPool, require bool) *tls.Config {
+	c = c.Clone()
+	c.ClientCAs, c.ClientAuth = authorities, tls.VerifyClientCertIfGiven
+	if require {
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return c
+}
+
 // Client is the configuration of an outbound connection; nil roots are the system's.
 // Certificates are always verified.
 func (p Profile) Client(roots *x509.CertPool) *tls.Config {

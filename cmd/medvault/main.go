@@ -68,6 +68,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newRebuildCommand(a),
 		newDrillCommand(a),
 		newAuditCommand(a),
+		newTokensCommand(a),
+		newRevokeCommand(a),
 		newAttestCommand(a),
 		newConformanceCommand(a),
 		newExportCommand(a),
