@@ -13,19 +13,31 @@ import (
 
 func newAuditCommand(a *app) *cobra.Command {
 	return newGroup("audit", "the log of every act", newAuditVerifyCommand(a), newAuditExportCommand(a), newAuditSnapshotCommand(a),
-		newAuditImportCommand(a), newAuditCosignCommand(a))
+		newAuditImportCommand(a), newAuditCosignCommand(a), newAuditQueryCommand(a), newAccessLogCommand(a), newVerifyLineCommand(a))
 }
 
 func newAuditVerifyCommand(a *app) *cobra.Command {
 	var at connection
+	var ask tilesCheck
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "prove that the log is whole and unchanged",
-		Long:  "verify has the log recomputed from its leaves and compared with its signed head,\nand that with the newest checkpoint of every region.\nExit code 3: the log is broken, put back or forked, and where.",
+		Long:  "verify has the log recomputed from its leaves and compared with its signed head,\nand that with the newest checkpoint of every region.\n\nWith --tiles DIR, a region's directory or what audit export wrote, or --region NAME with\n--config or --dev, it asks no vault: it reads the files there alone, and needs but the\nlog's public key (--log-key). Several are compared with each other too. --known gives a\ncheckpoint that was kept: without one nobody can tell that the newest leaves were taken\naway together with their checkpoint.\n\nExit code 3: the log is broken, put back or forked, and where.",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.verifyAudit(cmd.Context(), &at) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if ask.at.dev = at.dev; ask.asked() {
+				return a.verifyTiles(cmd.Context(), ask)
+			}
+			return a.verifyAudit(cmd.Context(), &at)
+		},
 	}
 	at.addFlags(cmd, record.RoleAuditor)
+	f := cmd.Flags()
+	f.StringArrayVar(&ask.dirs, "tiles", nil, "directory with the log's tiles, to be verified without a vault; more than once")
+	f.StringArrayVar(&ask.regions, "region", nil, "region of the configuration, likewise")
+	f.StringVar(&ask.at.config, "config", "", "configuration that names the region")
+	f.StringVar(&ask.logKey, "log-key", "", "public key of the log, NAME+HASH+KEY")
+	f.StringArrayVar(&ask.known, "known", nil, "file with a checkpoint of the log that was kept; more than once")
 	return cmd
 }
 

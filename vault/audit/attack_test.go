@@ -165,8 +165,13 @@ func TestEveryAttackIsFoundInACatalog(t *testing.T) {
 // overwrite writes a log into a catalog's tables.
 func overwrite(t *testing.T, db *sql.DB, l copyOfLog, hashes []tlog.Hash, size int64) {
 	t.Helper()
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() // after Commit it does nothing
 	do := func(text string, args ...any) {
-		if _, err := db.Exec(text, args...); err != nil {
+		if _, err := tx.Exec(text, args...); err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
 	}
@@ -179,6 +184,9 @@ func overwrite(t *testing.T, db *sql.DB, l copyOfLog, hashes []tlog.Hash, size i
 		do("INSERT INTO audit_hashes (i, hash) VALUES ($1, $2)", i, hash[:])
 	}
 	do("UPDATE audit_head SET size = $1, checkpoint = $2", size, l.checkpoint)
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestEveryAttackIsFoundInTilesAlone(t *testing.T) {
