@@ -8,6 +8,7 @@ import (
 	"medvault/vault/access"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
+	"medvault/vault/consent"
 	"medvault/vault/record"
 )
 
@@ -101,13 +102,19 @@ func (v *Vault) ListCare(ctx context.Context, a record.Actor, p record.PatientTo
 // record has a leaf of its own beside the record's.
 func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, recordType string, value any, change func(tx *catalog.Tx) error) error {
 	var p catalog.Patient
+	var said []consent.Statement
 	var d access.Decision
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if d, err = v.decide(ctx, tx, a); err != nil || !d.Allow {
 			return err
 		}
-		p, err = tx.Patient(ctx, a.Patient)
-		return notFound(err)
+		if p, err = tx.Patient(ctx, a.Patient); err != nil {
+			return notFound(err)
+		}
+		if !aboutConsent(recordType) {
+			said, err = tx.Consents(ctx, a.Patient)
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -127,8 +134,8 @@ func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, record
 		return err
 	}
 	defer s.close()
-	permitted := v.permitted(p)
-	placed, err := v.place(ctx, s, k, permitted)
+	permitted := v.permitted(p, said...)
+	placed, err := v.place(ctx, s, k, v.near(p, permitted))
 	if err != nil {
 		return err
 	}
@@ -137,6 +144,11 @@ func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, record
 	_, err = v.perform(ctx, a, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 		if now, err := tx.LockPatient(ctx, a.Patient); err != nil || now.State != p.State || now.Generation != p.Generation {
 			return errors.Join(errChanged, err)
+		}
+		if !aboutConsent(recordType) { // which may change that, and lies at home alone
+			if err := v.stillReaches(ctx, tx, p, said); err != nil {
+				return err
+			}
 		}
 		if err := tx.InsertRecord(ctx, o, recordType); err != nil {
 			return err
@@ -161,6 +173,9 @@ func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, record
 		v.settle(s)
 	case !errors.Is(err, errUncertain): // otherwise the objects stay until the intent is looked at
 		v.discard(ctx, s)
+	}
+	if errors.Is(err, errChanged) {
+		return unavailable("patient", err)
 	}
 	return err
 }

@@ -13,9 +13,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"medvault/imaging"
 	"medvault/keys/token"
@@ -118,9 +115,7 @@ func (r ExportRequest) check() error {
 	if (r.Study == "") == (r.Patient == "") {
 		return record.Refuse(record.ErrInvalid, "bad-export", "name a study or a patient, and not both")
 	}
-	name := r.Recipient
-	if name == "" || name != strings.TrimSpace(name) || !utf8.ValidString(name) || utf8.RuneCountInString(name) > 64 ||
-		strings.ContainsFunc(name, unicode.IsControl) {
+	if !institution(r.Recipient) {
 		return record.Refuse(record.ErrInvalid, "bad-recipient", "name the recipient, an institution: at most 64 characters, no control characters, no spaces around it")
 	}
 	return nil

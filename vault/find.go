@@ -180,8 +180,8 @@ func (v *Vault) search(a record.Actor, view record.View, q Query) (s catalog.Sea
 	switch a.Role {
 	case record.RoleClinician:
 		s.Caregiver = a.ID
-	case record.RoleResearcher: // research consents have no register yet that could be searched
-		return s, true, nil
+	case record.RoleResearcher:
+		s.Consented = record.PurposeResearch
 	}
 	for name, uid := range map[string]string{"StudyInstanceUID": q.Study, "SeriesInstanceUID": q.Series} {
 		if uid == "" {

@@ -131,11 +131,7 @@ func (c *verification) knownWrap(ctx context.Context, r storage.Region, key stri
 			permitted = r.Jurisdiction == c.v.cfg.Home
 			return nil
 		}
-		p, err := tx.Patient(ctx, record.PatientToken(b.Token))
-		if errors.Is(err, catalog.ErrNotFound) {
-			err = nil
-		}
-		permitted = c.mayHold(r, record.PatientToken(b.Token), p.Country)
+		permitted, err = c.v.mayUnlockOf(ctx, tx, r, record.PatientToken(b.Token))
 		return err
 	})
 	return known, permitted, err
@@ -251,9 +247,13 @@ func (c *verification) orphan(ctx context.Context, r storage.Region, s stray, id
 	if err != nil {
 		return err
 	}
+	may, err := c.v.mayHold(ctx, r, patient, country)
+	if err != nil {
+		return err
+	}
 	age := c.age(s.info)
 	switch {
-	case !c.mayHold(r, patient, country):
+	case !may:
 		c.forbidden(r, string(id))
 	case age < orphanAge:
 		c.note(Note{Type: NoteYoungOrphan, Region: r.Name, Object: string(id), Evidence: fmt.Sprintf("no record names it; it lies there for %s", age.Round(time.Second))})

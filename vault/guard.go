@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"medvault/vault/access"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
+	"medvault/vault/consent"
 	"medvault/vault/record"
 	"medvault/vault/residency"
 )
@@ -129,40 +131,72 @@ func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decis
 		return access.Decision{Reason: reasonRevoked, MayKnow: a.Patient == ""}, nil
 	}
 	req := access.Request{Actor: a.Actor, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin, Kind: a.Kind}
+	var flow residency.Verdict
 	if a.Patient != "" {
-		facts, err := v.patientFacts(ctx, tx, a)
+		facts, verdict, err := v.patientFacts(ctx, tx, a)
 		if err != nil {
 			return access.Decision{}, err
 		}
-		req.Patient = &facts
+		req.Patient, flow = &facts, verdict
 	}
 	if a.Object != "" {
 		req.Document = &access.Document{Held: a.Held, Kind: a.Kind}
 	}
-	return v.cfg.Access.Decide(req), nil
+	d := v.cfg.Access.Decide(req)
+	if d.Reason == reasonResidency && flow.Reason != residency.NoConsentAbroad {
+		d.Reason = flow.Reason // which register says no
+	}
+	return d, nil
 }
 
-// patientFacts tells what the policies need to know of a patient.
-func (v *Vault) patientFacts(ctx context.Context, tx *catalog.Tx, a act) (access.Patient, error) {
-	facts := access.Patient{Token: a.Patient}
+// reasonResidency is the @reason of the policy that holds acts to the rules of residency.
+const reasonResidency = "residency"
+
+// patientFacts tells what the policies need to know of a patient, and why the rules of
+// residency let this act at the documents or do not. Consent is read here, in the guard's
+// own transaction, so that what is given or withdrawn acts on the next request.
+func (v *Vault) patientFacts(ctx context.Context, tx *catalog.Tx, a act) (access.Patient, residency.Verdict, error) {
+	facts, flow := access.Patient{Token: a.Patient}, residency.Verdict{}
 	p, err := tx.Patient(ctx, a.Patient)
 	switch {
 	case errors.Is(err, catalog.ErrNotFound): // a new patient
 	case err != nil:
-		return facts, fmt.Errorf("patient's state: %w", err)
+		return facts, flow, fmt.Errorf("patient's state: %w", err)
 	default:
 		facts.State = p.State
 	}
-	home := p.Country
-	if home == "" {
-		home = v.cfg.Home
+	said, err := tx.Consents(ctx, a.Patient)
+	if err != nil {
+		return facts, flow, fmt.Errorf("consents: %w", err)
 	}
-	facts.Residency = residency.Permit(a.Actor.Country, home, v.cfg.Consent.Abroad(a.Patient, a.Actor.Country)).Permit
-	facts.Research = v.cfg.Consent.Research(a.Patient)
+	facts.Research, facts.Restricted, flow = v.covered(a, cmp.Or(p.Country, v.cfg.Home), said)
+	facts.Residency = flow.Permit
 	if facts.Treats, err = tx.Treats(ctx, a.Actor.ID, a.Patient, v.cfg.Now()); err != nil {
-		return facts, fmt.Errorf("care relationship: %w", err)
+		return facts, flow, fmt.Errorf("care relationship: %w", err)
 	}
-	return facts, nil
+	return facts, flow, nil
+}
+
+// covered says what a patient's statements and the rules of residency make of an act: of
+// the person who acts where they are and, when something is given away, of whom it is
+// given to as well.
+func (v *Vault) covered(a act, home string, said []consent.Statement) (research, restricted bool, flow residency.Verdict) {
+	now := v.cfg.Now()
+	abroad := func(country string) string {
+		if country == home {
+			return ""
+		}
+		return country
+	}
+	reader := consent.Use{Purpose: a.Actor.Purpose, Recipient: a.Actor.Institution, Country: abroad(a.Actor.Country)}
+	research, restricted = consent.Research(said, reader, now), consent.Refused(said, reader, now)
+	flow = v.flow(residency.Flow{Home: home, To: a.Actor.Country, Consent: consent.Abroad(said, reader, now)})
+	if a.Recipient == "" || !flow.Permit {
+		return research, restricted, flow
+	}
+	to := consent.Use{Purpose: a.Actor.Purpose, Recipient: a.Recipient, Country: abroad(v.cfg.Registers.CountryOf(a.Recipient))}
+	return research && consent.Research(said, to, now), restricted || consent.Refused(said, to, now),
+		v.flow(residency.Flow{Home: home, Recipient: a.Recipient, Consent: consent.Given(said, to, now)})
 }
 
 // leaf is the log line of a decided act.
@@ -200,6 +234,10 @@ func refusal(a act, d access.Decision) error {
 		return record.Refuse(record.ErrErased, d.Reason, "this patient's documents were destroyed")
 	case d.Reason == "held-for-review" && a.Kind == record.KindPDF:
 		return record.Refuse(record.ErrDenied, "redaction-pending", "reports have no de-identified view yet: ask a treating clinician")
+	case residencyAdvice(d.Reason) != "":
+		return record.Refuse(record.ErrDenied, d.Reason, residencyAdvice(d.Reason))
+	case d.Reason == "restricted":
+		return record.Refuse(record.ErrDenied, d.Reason, "the patient has refused or restricted this use")
 	case d.Reason == "held-for-review":
 		return record.Refuse(record.ErrDenied, d.Reason, "the de-identified view waits for a person's review")
 	}
@@ -207,6 +245,28 @@ func refusal(a act, d access.Decision) error {
 		return errRevoked()
 	}
 	return record.Refuse(record.ErrDenied, d.Reason, "the vault's policies refuse this act to this role, purpose or person")
+}
+
+// residencyAdvice says what would have to be there for data to go where they may not; ""
+// when the reason is another.
+func residencyAdvice(reason string) string {
+	switch reason {
+	case reasonResidency:
+		return "the patient's written consent for that country is not on record"
+	case residency.NotAdequate:
+		return "no finding is on record that the country protects data adequately"
+	case residency.AdequacyExpired:
+		return "the finding that the country protects data adequately has expired: renew it in the register of countries"
+	case residency.RecipientUnknown:
+		return "the recipient is not in the register of recipients: an agreement comes first"
+	case residency.AgreementExpired:
+		return "the agreement with the recipient has expired: renew it in the register of recipients"
+	case residency.RecipientMoved:
+		return "the register says that the recipient is in another country"
+	case residency.CountryUnknown:
+		return "the country of whoever asks, or of the recipient, is not known"
+	}
+	return ""
 }
 
 // windows remembers which reads have a live leaf, so that the next one of the same

@@ -12,6 +12,7 @@ import (
 	"medvault/storage/replica"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
+	"medvault/vault/consent"
 	"medvault/vault/record"
 )
 
@@ -64,7 +65,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobWalk, jobList, jobRederive}, 1, jobLease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobWalk, jobList, jobRederive}, 1, jobLease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -136,6 +137,8 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 		return v.renewJob(ctx, job, owner)
 	case jobList:
 		return v.listStale(ctx, job, owner)
+	case jobReach, jobUnlock, jobKeysOut, jobObjectsOut:
+		return v.doConsent(ctx, job, owner)
 	case jobWalk:
 		return v.walk(ctx, job, owner)
 	case jobRederive:
@@ -184,14 +187,22 @@ func backoff(attempt int) time.Duration {
 // copyObject copies a sealed object, with its patient's wraps, to a region that was
 // promised it. No key opens anything but the wraps on the way.
 func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c objectPayload) error {
+	r, ok := v.cfg.Regions.Region(c.Region)
+	if !ok {
+		return fmt.Errorf("no region %s", c.Region)
+	}
 	var o catalog.Object
 	var p catalog.Patient
+	var said []consent.Statement
 	var from []string
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if o, err = tx.Object(ctx, c.Object); err != nil {
 			return err
 		}
 		if p, err = v.owner(ctx, tx, o.Patient); err != nil {
+			return err
+		}
+		if said, err = tx.Consents(ctx, o.Patient); err != nil {
 			return err
 		}
 		placed, err := tx.Placements(ctx, c.Object)
@@ -216,15 +227,28 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 		return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error { return tx.Unpromise(ctx, o.ID, c.Region) })
 	}
 	from = v.byRole(from)
-	if !slices.Contains(v.permitted(p), c.Region) {
+	if v.withdrawn(p, said, r) {
+		// An attempt that was cut off may have left it there, or its wraps.
+		return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
+			if err := tx.Promise(ctx, o.ID, []string{r.Name}); err != nil {
+				return err
+			}
+			_, err := v.straggles(ctx, tx, p, r, true, job.ID)
+			return err
+		})
+	}
+	if !slices.Contains(v.permitted(p, said...), c.Region) {
 		return fmt.Errorf("%w: region %s may not hold this patient's documents", errNotPermitted, c.Region)
 	}
 	k, err := v.openKeys(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := v.placeWrapsInTime(ctx, k, c.Region); err != nil {
-		return err
+	open := slices.Contains(v.openIn(p, said), c.Region)
+	if open { // otherwise it lies there without a key
+		if err := v.placeWrapsInTime(ctx, k, c.Region); err != nil {
+			return err
+		}
 	}
 	if err := v.copiers[c.Region].Copy(ctx, o.ID.Key(o.Class), replica.Sum{Size: o.Size, SHA256: o.SHA256}, from, c.Region); err != nil {
 		return err
@@ -236,6 +260,9 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 		}
 		if now.SupersededBy != "" { // while it was on its way
 			return v.takeAway(ctx, tx, o.ID, c.Region)
+		}
+		if went, err := v.straggles(ctx, tx, p, r, open, job.ID); err != nil || went {
+			return errors.Join(err, tx.Promise(ctx, o.ID, []string{r.Name}))
 		}
 		if err := tx.Placed(ctx, o.ID, c.Region, v.cfg.Now()); err != nil {
 			return err

@@ -82,12 +82,13 @@ func (l *lane) lease(ctx context.Context) ([]catalog.Job, error) {
 			full = true
 		}
 	}
-	kinds := []string{jobCopy, jobRemove, jobLock}
+	// What consent no longer covers goes first, and from a frozen region too.
+	kinds := append(regionConsentJobs(), jobCopy, jobRemove, jobLock)
 	switch {
 	case l.v.regionIs(l.region.Name, catalog.RegionFrozen):
-		kinds = []string{jobRemove}
+		kinds = []string{jobKeysOut, jobObjectsOut, jobRemove}
 	case l.v.expired(l.region.Name): // what was promised before waits until it is certified again
-		kinds = []string{jobRemove, jobLock}
+		kinds = []string{jobKeysOut, jobObjectsOut, jobRemove, jobLock}
 	}
 	jobs, err := l.v.cfg.Catalog.LeaseIn(ctx, l.region.Name, kinds, free, jobLease, l.owner)
 	for range free - len(jobs) {

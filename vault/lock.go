@@ -148,7 +148,7 @@ const heldAgain = 24 * time.Hour
 
 // keepLocked writes down that an object which nobody may read any more is kept by a lock,
 // and tries to remove it again when that ends. The region has not failed.
-func (v *Vault) keepLocked(ctx context.Context, job catalog.Job, owner string, o catalog.Object, region string, until time.Time) error {
+func (v *Vault) keepLocked(ctx context.Context, job catalog.Job, owner string, o catalog.Object, region, why string, until time.Time) error {
 	again, reason := until.Add(time.Second), "until "+until.UTC().Format(time.RFC3339)
 	if until.IsZero() {
 		again, reason = v.cfg.Now().Add(heldAgain), "without a date"
@@ -158,7 +158,7 @@ func (v *Vault) keepLocked(ctx context.Context, job catalog.Job, owner string, o
 		if err != nil || !fresh {
 			return err
 		}
-		leaf := v.leaf(act{Actor: v.self(), Action: actionLockedDead, Patient: o.Patient, Object: o.ID, Origin: "superseded"}, allowed)
+		leaf := v.leaf(act{Actor: v.self(), Action: actionLockedDead, Patient: o.Patient, Object: o.ID, Origin: why}, allowed)
 		leaf.Reason = reason
 		leaf.Commit = &audit.Commit{Kind: o.Kind, Size: o.Size, SHA256: o.SHA256, Generation: o.Generation, Seal: o.Seal, Regions: []string{region}}
 		return appendLeaf(ctx, tx, leaf)

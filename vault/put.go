@@ -11,8 +11,8 @@ import (
 	"medvault/vault/access"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
+	"medvault/vault/consent"
 	"medvault/vault/record"
-	"medvault/vault/residency"
 )
 
 // Upload is one document on its way in.
@@ -73,13 +73,17 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 	if err := v.fixKeys(ctx, patient, keys); err != nil {
 		return in.receipt(), err
 	}
-	permitted := v.permitted(patient)
-	placed, err := v.place(ctx, sealed, keys, permitted)
+	said, err := v.said(ctx, patient.Token)
+	if err != nil {
+		return in.receipt(), unavailable("catalog", err)
+	}
+	permitted := v.permitted(patient, said...)
+	placed, err := v.place(ctx, sealed, keys, v.near(patient, permitted))
 	if err != nil {
 		return in.receipt(), err
 	}
 	// A crash before this line leaves only unreferenced objects.
-	r, err := v.commit(ctx, a, in, patient, sealed, permitted, placed)
+	r, err := v.commit(ctx, a, in, patient, said, sealed, permitted, placed)
 	return v.acknowledge(ctx, r, err)
 }
 
@@ -206,20 +210,6 @@ func (v *Vault) place(ctx context.Context, s *sealed, k patientKeys, permitted [
 	return placed, nil
 }
 
-// permitted names the regions where a patient's objects may lie and that take anything
-// new.
-func (v *Vault) permitted(p catalog.Patient) (names []string) {
-	for _, r := range v.cfg.Regions.Regions() {
-		if !v.takes(r.Name) {
-			continue
-		}
-		if residency.Permit(r.Jurisdiction, p.Country, v.cfg.Consent.Abroad(p.Token, r.Jurisdiction)).Permit {
-			names = append(names, r.Name)
-		}
-	}
-	return names
-}
-
 // discard removes an object that no record names. What it cannot remove now is left
 // to the next start.
 func (v *Vault) discard(ctx context.Context, s *sealed) {
@@ -239,9 +229,10 @@ func (v *Vault) settle(s *sealed) {
 }
 
 // commit makes the document known: its row, its terms, its leaf and the copies still
-// to be made, in one transaction. State and generation are read again under the
-// patient's row lock, so that nothing is acknowledged under a dead key.
-func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p catalog.Patient, s *sealed, permitted, placed []string) (Receipt, error) {
+// to be made, in one transaction. State, generation and consent are read again under the
+// patient's row lock, so that nothing is acknowledged under a dead key, or promised where
+// it may not lie.
+func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p catalog.Patient, said []consent.Statement, s *sealed, permitted, placed []string) (Receipt, error) {
 	doc, err := v.document(a, in, s)
 	if err != nil {
 		v.discard(ctx, s)
@@ -261,6 +252,9 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 			}
 			if now.State != "active" || now.Generation != p.Generation {
 				return fmt.Errorf("%w: patient changed during the upload", errChanged)
+			}
+			if err := v.stillReaches(ctx, tx, p, said); err != nil {
+				return err
 			}
 			err = tx.InsertDocument(ctx, doc)
 			if errors.Is(err, catalog.ErrExist) { // why?

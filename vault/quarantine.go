@@ -171,8 +171,14 @@ func (v *Vault) elsewhere(ctx context.Context, not storage.Region, id record.Obj
 		return o, err
 	}
 	for _, r := range v.cfg.Regions.Regions() {
-		if r.Name != not.Name && placed[r.Name] && v.mayHold(r, o.Patient, country) &&
-			(o.SupersededBy != "" || storage.Verify(ctx, persistent{r.Data}, o.Key(), o.Size, o.SHA256) == nil) {
+		if r.Name == not.Name || !placed[r.Name] {
+			continue
+		}
+		may, err := v.mayHold(ctx, r, o.Patient, country)
+		if err != nil {
+			return o, err
+		}
+		if may && (o.SupersededBy != "" || storage.Verify(ctx, persistent{r.Data}, o.Key(), o.Size, o.SHA256) == nil) {
 			return o, nil
 		}
 	}

@@ -5,17 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"medvault/keys/envelope"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
+	"medvault/vault/consent"
 	"medvault/vault/record"
 )
 
 // settle applies the records that change what other records and documents say, now that
 // all of these are there.
 func (r *rebuild) settle(ctx context.Context) error {
-	for _, kind := range []string{recordCareEnd, recordReview} {
+	for _, kind := range []string{recordCareEnd, recordConsentEnd, recordReview} {
 		for after := record.ObjectID(""); ; {
 			var page []catalog.Object
 			err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -34,7 +36,7 @@ func (r *rebuild) settle(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return r.followConsents(ctx)
 }
 
 func (r *rebuild) apply(ctx context.Context, kind string, page []catalog.Object) error {
@@ -52,9 +54,12 @@ func (r *rebuild) apply(ctx context.Context, kind string, page []catalog.Object)
 	return r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 		for i, value := range values {
 			var err error
-			if kind == recordReview {
+			switch kind {
+			case recordReview:
 				err = r.applyReview(ctx, tx, value, carried[i])
-			} else {
+			case recordConsentEnd:
+				err = r.applyConsentEnd(ctx, tx, page[i].Patient, value)
+			default:
 				err = r.applyCareEnd(ctx, tx, page[i].Patient, value)
 			}
 			if err != nil && !errors.Is(err, catalog.ErrNotFound) {
@@ -84,6 +89,56 @@ func (r *rebuild) applyCareEnd(ctx context.Context, tx *catalog.Tx, p record.Pat
 		return err
 	}
 	return tx.EndCare(ctx, p, end.Care, end.Ended, end.By)
+}
+
+func (r *rebuild) applyConsentEnd(ctx context.Context, tx *catalog.Tx, p record.PatientToken, value json.RawMessage) error {
+	var end consentEnd
+	if err := json.Unmarshal(value, &end); err != nil {
+		return err
+	}
+	return tx.EndConsent(ctx, p, end.Consent, end.Ended, end.By)
+}
+
+// followConsents leaves the jobs that make the regions abroad follow what patients have
+// said: what was under way when the catalog was lost begins again, and what is done
+// already finds nothing to do.
+func (r *rebuild) followConsents(ctx context.Context) error {
+	var places []place
+	for _, p := range r.cfg.Places {
+		places = append(places, place{p.Name, p.Jurisdiction, true})
+	}
+	for after := record.PatientToken(""); ; {
+		var page []record.PatientToken
+		err := r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
+			if page, err = tx.Consenting(ctx, after, rebuildPage); err != nil {
+				return err
+			}
+			for _, token := range page {
+				p, said, err := standingOf(ctx, tx, token)
+				if err != nil {
+					return err
+				}
+				for _, s := range said {
+					if s.Decision != consent.Permit || s.Country == "" {
+						continue
+					}
+					ever := s
+					ever.Ended, ever.Until, ever.From = nil, nil, time.Time{}
+					// What it once permitted and does not now goes, what it permits comes.
+					err := errors.Join(r.v.followIn(ctx, tx, p, places, s.ID, []consent.Statement{ever}, said),
+						r.v.followIn(ctx, tx, p, places, s.ID, nil, said))
+					if err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		after = page[len(page)-1]
+	}
 }
 
 // reviewed opens the facts of what stands in the place of a reviewed document.

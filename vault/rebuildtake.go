@@ -21,8 +21,8 @@ import (
 	"medvault/storage"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
+	"medvault/vault/consent"
 	"medvault/vault/record"
-	"medvault/vault/residency"
 )
 
 // unwritten is a store that is only read: a Put of what lies there already is success,
@@ -653,6 +653,15 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited stri
 	if err := tx.InsertRecord(ctx, t.object, t.stored.Type); err != nil {
 		return err
 	}
+	if t.stored.Type == recordConsent {
+		var c Consent
+		if err := json.Unmarshal(t.value, &c); err != nil {
+			return fmt.Errorf("%w: %w", errNotWhole, err)
+		}
+		if err := tx.InsertConsent(ctx, c.statement()); err != nil && !errors.Is(err, catalog.ErrExist) {
+			return err
+		}
+	}
 	if t.stored.Type == recordCare {
 		var c Care
 		if err := json.Unmarshal(t.value, &c); err != nil {
@@ -754,7 +763,11 @@ func (r *rebuild) keepTaken(ctx context.Context, tx *catalog.Tx, t taken) error 
 	if err != nil {
 		return err
 	}
-	permitted := r.permitted(p)
+	said, err := tx.Consents(ctx, p.Token)
+	if err != nil {
+		return err
+	}
+	permitted := r.permitted(p, said)
 	if err := r.v.promise(ctx, tx, t.object, permitted, []string{r.from.Name}); err != nil {
 		return err
 	}
@@ -796,13 +809,14 @@ func (r *rebuild) leaveBehind(ctx context.Context, tx *catalog.Tx, old, by recor
 	return tx.Leave(ctx, o)
 }
 
-// permitted names the regions, of all, where a patient's objects may lie.
-func (r *rebuild) permitted(p catalog.Patient) (names []string) {
+// permitted names the regions, of all, where a patient's objects may lie, as far as is
+// known yet: followConsents promises them what records of consent add.
+func (r *rebuild) permitted(p catalog.Patient, said []consent.Statement) (names []string) {
 	for _, place := range r.cfg.Places {
 		if !r.takes(place.Name) {
 			continue
 		}
-		if residency.Permit(place.Jurisdiction, p.Country, r.v.cfg.Consent.Abroad(p.Token, place.Jurisdiction)).Permit {
+		if r.v.mayLie(place.Jurisdiction, p.Country, said).Permit {
 			names = append(names, place.Name)
 		}
 	}

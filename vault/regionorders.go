@@ -262,7 +262,11 @@ func (v *Vault) walkOn(ctx context.Context, tx *catalog.Tx, s catalog.RegionStat
 		if err != nil {
 			return false, false, err
 		}
-		may := v.permitted(catalog.Patient{Token: o.Patient, Country: cmp.Or(o.Country, v.cfg.Home)})
+		said, err := tx.Consents(ctx, o.Patient)
+		if err != nil {
+			return false, false, err
+		}
+		may := v.permitted(catalog.Patient{Token: o.Patient, Country: cmp.Or(o.Country, v.cfg.Home)}, said...)
 		may = slices.DeleteFunc(may, func(r string) bool { return s.Walk != catalog.WalkBackfill && r == s.Region })
 		_, concerned := placed[s.Region]
 		switch {

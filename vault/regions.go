@@ -36,6 +36,10 @@ type RegionStatus struct {
 	PendingBytes int64   `json:"pendingBytes"`
 	RPO          float64 `json:"rpoSeconds"` // age of the oldest of it: what would be lost with all other regions; 0 when it holds all
 
+	// Clearing counts the jobs that take away what may not lie there any more, because
+	// consent was withdrawn or another object stands in its place.
+	Clearing int64 `json:"clearing"`
+
 	Lag        Lag    `json:"lag"`
 	Failures   int64  `json:"failures"`             // attempts to copy or remove that failed in the last hour
 	LastFailed string `json:"lastFailed,omitempty"` // why the last did, within a day
@@ -137,6 +141,9 @@ func (v *Vault) recall(ctx context.Context, tx *catalog.Tx, s *RegionStatus) (er
 		return err
 	}
 	s.Lag = lagOf(took)
+	if s.Clearing, err = tx.DueJobs(ctx, s.Name, jobKeysOut, jobObjectsOut, jobRemove); err != nil {
+		return err
+	}
 	if err := s.recallLocks(ctx, tx); err != nil {
 		return err
 	}

@@ -162,12 +162,15 @@ func (v *Vault) examine(ctx context.Context, o RepairOptions, regions []string) 
 
 func (c *verification) examineIn(ctx context.Context, r storage.Region, e catalog.Account) error {
 	there, err := c.lookAgain(ctx, r, e)
-	switch {
-	case err != nil || !there:
+	if err != nil || !there {
 		return err
-	case !c.mayHold(r, e.Patient, e.Country):
-		c.forbidden(r, string(e.ID))
-		return nil
+	}
+	may, err := c.v.mayHold(ctx, r, e.Patient, e.Country)
+	switch {
+	case err != nil:
+		return err
+	case !may:
+		return c.mustGo(ctx, r, e)
 	case c.state.Asked.Level == LevelList:
 		return nil
 	}
@@ -291,7 +294,11 @@ func (v *Vault) repairable(ctx context.Context, r storage.Region, id record.Obje
 		country = p.Country
 		return err
 	})
-	if err == nil && !v.mayHold(r, o.Patient, country) {
+	if err != nil {
+		return o, err
+	}
+	may, err := v.mayHold(ctx, r, o.Patient, country)
+	if err == nil && !may {
 		err = errMayNotLie
 	}
 	return o, err

@@ -14,6 +14,7 @@ import (
 	"medvault/vault/access"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
+	"medvault/vault/consent"
 	"medvault/vault/record"
 )
 
@@ -80,13 +81,17 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 	if err := v.proveRestorable(ctx, sealed, k); err != nil {
 		return "", err
 	}
-	permitted := v.permitted(patient)
-	placed, err := v.place(ctx, sealed, k, permitted)
+	said, err := v.said(ctx, patient.Token)
+	if err != nil {
+		return "", err
+	}
+	permitted := v.permitted(patient, said...)
+	placed, err := v.place(ctx, sealed, k, v.near(patient, permitted))
 	if err != nil {
 		return "", err
 	}
 	// A crash before this line leaves only unreferenced objects.
-	if err := v.commitInPlace(ctx, s, in.incoming, patient, sealed, permitted, placed); err != nil {
+	if err := v.commitInPlace(ctx, s, in.incoming, patient, said, sealed, permitted, placed); err != nil {
 		return "", err
 	}
 	return sealed.id, nil
@@ -141,7 +146,7 @@ var errSuperseded = errors.New("another object stands in its place already")
 
 // commitInPlace is commit for a document that is known: the new row stands in the old
 // one's place, one leaf names both, and jobs will take the old object away.
-func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming, p catalog.Patient, sealed *sealed, permitted, placed []string) error {
+func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming, p catalog.Patient, said []consent.Statement, sealed *sealed, permitted, placed []string) error {
 	doc, err := v.document(s.act.Actor, in, sealed)
 	if err != nil {
 		v.discard(ctx, sealed)
@@ -165,6 +170,9 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 		}
 		if now.State != catalog.Active || now.Generation != p.Generation {
 			return fmt.Errorf("%w: patient changed meanwhile", errChanged)
+		}
+		if err := v.stillReaches(ctx, tx, p, said); err != nil {
+			return err
 		}
 		still, err := tx.Document(ctx, s.old.ID)
 		if errors.Is(err, catalog.ErrNotFound) {
@@ -232,38 +240,41 @@ func (v *Vault) takeAway(ctx context.Context, tx *catalog.Tx, id record.ObjectID
 // removeTime bounds one removal from one region.
 const removeTime = time.Minute
 
-// removeObject removes all versions of a superseded object from a region, and writes
-// down that it is gone.
+// removeObject removes all versions of an object from a region, when it is superseded or
+// no consent covers it there, and writes down that it is gone.
 func (v *Vault) removeObject(ctx context.Context, job catalog.Job, owner string, at objectPayload) error {
+	r, ok := v.cfg.Regions.Region(at.Region)
+	if !ok {
+		return fmt.Errorf("no region %s", at.Region)
+	}
 	var o catalog.Object
+	var why string
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		o, err = tx.Object(ctx, at.Object)
+		if o, err = tx.Object(ctx, at.Object); err == nil {
+			why, err = v.whyRemove(ctx, tx, o, r)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if o.SupersededBy == "" {
-		return fmt.Errorf("%s is not superseded: it stays", o.ID)
-	}
-	r, ok := v.cfg.Regions.Region(at.Region)
-	if !ok {
-		return fmt.Errorf("no region %s", at.Region)
+	if why == "" { // consent was given again
+		return v.cfg.Catalog.Finish(ctx, job, owner, nil)
 	}
 	err = removed(ctx, r, o.Key())
 	if kept := new(storage.LockedError); errors.As(err, &kept) {
-		return v.keepLocked(ctx, job, owner, o, r.Name, kept.Until)
+		return v.keepLocked(ctx, job, owner, o, r.Name, why, kept.Until)
 	}
 	if err != nil {
 		return fmt.Errorf("region %s: %w", r.Name, err)
 	}
 	return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
-		if err := errors.Join(tx.Removed(ctx, o.ID, r.Name), tx.Unlocked(ctx, o.ID, r.Name)); err != nil {
+		if err := errors.Join(v.wasRemoved(ctx, tx, o, r), tx.Unlocked(ctx, o.ID, r.Name)); err != nil {
 			return err
 		}
 		return appendLeaf(ctx, tx, audit.Leaf{
 			Time: v.cfg.Now(), Actor: "medvault", Role: record.RoleOperator, Purpose: record.PurposeSystem, Action: "object.removed",
-			Patient: o.Patient, Object: o.ID, Decision: audit.Allow, Origin: "superseded",
+			Patient: o.Patient, Object: o.ID, Decision: audit.Allow, Origin: why,
 			Commit: &audit.Commit{Kind: o.Kind, Size: o.Size, SHA256: o.SHA256, Generation: o.Generation, Seal: o.Seal, Regions: []string{r.Name}},
 		})
 	})

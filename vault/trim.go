@@ -191,17 +191,19 @@ func (k shardKeys) standing(ctx context.Context, r storage.Region, b keys.Bindin
 		state = wrapUnknown
 		p, err := tx.Patient(ctx, record.PatientToken(b.Token))
 		if errors.Is(err, catalog.ErrNotFound) {
-			if !k.v.mayHold(r, record.PatientToken(b.Token), "") {
+			may, err := k.v.mayUnlock(ctx, tx, r, record.PatientToken(b.Token), "")
+			if !may {
 				state = wrapDead
 			}
-			return nil
+			return err
 		}
 		if err != nil {
 			return err
 		}
-		if p.State == catalog.Erased || !k.v.mayHold(r, p.Token, p.Country) {
+		may, err := k.v.mayUnlock(ctx, tx, r, p.Token, p.Country)
+		if err != nil || p.State == catalog.Erased || !may {
 			state = wrapDead
-			return nil
+			return err
 		}
 		if b.Generation > p.Generation {
 			return nil

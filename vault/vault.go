@@ -28,8 +28,8 @@ import (
 	"medvault/vault/access"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
-	"medvault/vault/consent"
 	"medvault/vault/record"
+	"medvault/vault/residency"
 )
 
 // Config is what a Vault is made of. Parts go in finished: the caller opens and
@@ -44,7 +44,7 @@ type Config struct {
 	Spool     string                           // required: directory for ciphertext too large for memory
 	Quorum    func(permitted int) int          // how many regions must hold a document before it is acknowledged; default the majority, at least two where there are two
 	Render    Render                           // draws frames for those who review; without it there are no previews
-	Consent   consent.Consents                 // who has consented to what; default nobody to anything
+	Registers residency.Registers              // whom patients' data may go to abroad, and who may be given them; default nobody
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
 	Links     map[string]Link                  // by region: how much of it background copies may take
 	Terms     map[string]RegionTerms           // by region: its role, its lock and by what it is certified
@@ -122,8 +122,8 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 	if cfg.Quorum == nil {
 		cfg.Quorum = majority
 	}
-	if cfg.Consent == nil {
-		cfg.Consent = consent.Static{}
+	if err := cfg.Registers.Check(); err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
 	}
 	for i, e := range cfg.Verify {
 		if err := e.Check(); err != nil {

@@ -54,7 +54,9 @@ func (c *verification) proveSum(ctx context.Context, r storage.Region, e catalog
 	sum, told, err := storage.OwnSum(ctx, r.Data, e.Key())
 	switch {
 	case errors.Is(err, storage.ErrNotExist):
-		c.absent(r, e)
+		if err := c.absent(ctx, r, e); err != nil {
+			return err
+		}
 	case err != nil:
 		return c.unread(ctx, r, e, err)
 	case !told:
@@ -112,8 +114,7 @@ func (c *verification) unread(ctx context.Context, r storage.Region, e catalog.A
 		return ctx.Err()
 	}
 	if errors.Is(err, storage.ErrNotExist) { // listed, or there a moment ago
-		c.absent(r, e)
-		return nil
+		return c.absent(ctx, r, e)
 	}
 	if _, probe := r.Data.Head(ctx, "probe/none"); probe != nil && !errors.Is(probe, storage.ErrNotExist) {
 		return ofRegion(err)

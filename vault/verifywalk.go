@@ -88,10 +88,15 @@ func (c *verification) meet(ctx context.Context, r storage.Region, e catalog.Acc
 		}
 		return nil
 	}
-	if listed != nil && !c.mayHold(r, e.Patient, e.Country) {
-		c.forbidden(r, string(e.ID))
-		c.checked(r.Name)
-		return nil
+	if listed != nil {
+		may, err := c.v.mayHold(ctx, r, e.Patient, e.Country)
+		if err != nil {
+			return err
+		}
+		if !may {
+			c.checked(r.Name)
+			return c.mustGo(ctx, r, e)
+		}
 	}
 	present := listed != nil && listed.Size == e.Size
 	if !present {
@@ -138,16 +143,43 @@ func (c *verification) leaving(ctx context.Context, r storage.Region, e catalog.
 	return nil
 }
 
-// mayHold says whether a patient's objects may lie in a region.
-func (c *verification) mayHold(r storage.Region, patient record.PatientToken, country string) bool {
-	return c.v.mayHold(r, patient, country)
+// mustGo tells of an object that lies where it may not: when a lock keeps it there, and
+// no key of the region opens it any more, that is known and no finding.
+func (c *verification) mustGo(ctx context.Context, r storage.Region, e catalog.Account) error {
+	info, err := r.Data.Head(ctx, e.Key())
+	if errors.Is(err, storage.ErrNotExist) {
+		return nil // taken away since it was listed
+	}
+	if err != nil {
+		return ofRegion(err)
+	}
+	if info.LockedUntil.After(c.v.cfg.Now()) {
+		c.note(Note{Type: NoteLocked, Region: r.Name, Object: string(e.ID), Evidence: "consent is withdrawn, and it is locked until " + info.LockedUntil.Format(time.DateOnly)})
+		return nil
+	}
+	c.forbidden(r, string(e.ID))
+	return nil
 }
 
-func (v *Vault) mayHold(r storage.Region, patient record.PatientToken, country string) bool {
-	if country == "" { // about no patient, or of one nobody knows
-		country = v.cfg.Home
+// mayHold says whether a patient's objects may lie in a region. What they have said is
+// read only where it matters: abroad.
+func (v *Vault) mayHold(ctx context.Context, r storage.Region, patient record.PatientToken, country string) (bool, error) {
+	verdict := v.mayLie(r.Jurisdiction, country, nil)
+	if verdict.Reason != residency.NoConsentAbroad {
+		return verdict.Permit, nil
 	}
-	return residency.Permit(r.Jurisdiction, country, v.cfg.Consent.Abroad(patient, r.Jurisdiction)).Permit
+	said, err := v.said(ctx, patient)
+	return v.mayLie(r.Jurisdiction, country, said).Permit, err
+}
+
+// mayUnlock says whether a patient's wraps may lie in a region.
+func (v *Vault) mayUnlock(ctx context.Context, tx *catalog.Tx, r storage.Region, patient record.PatientToken, country string) (bool, error) {
+	verdict := v.mayOpen(r.Jurisdiction, country, nil)
+	if verdict.Reason != residency.NoConsentAbroad {
+		return verdict.Permit, nil
+	}
+	said, err := tx.Consents(ctx, patient)
+	return v.mayOpen(r.Jurisdiction, country, said).Permit, err
 }
 
 func (c *verification) forbidden(r storage.Region, object string) {
@@ -183,8 +215,7 @@ func (c *verification) unlisted(ctx context.Context, r storage.Region, key, obje
 func (c *verification) lookAgain(ctx context.Context, r storage.Region, e catalog.Account) (present bool, err error) {
 	info, err := r.Data.Head(ctx, e.Key())
 	if errors.Is(err, storage.ErrNotExist) {
-		c.absent(r, e)
-		return false, nil
+		return false, c.absent(ctx, r, e)
 	}
 	if err != nil {
 		return false, ofRegion(err)
@@ -199,17 +230,19 @@ func (c *verification) lookAgain(ctx context.Context, r storage.Region, e catalo
 
 // absent names an object that is not there, unless its copy is on its way or it may not
 // be there.
-func (c *verification) absent(r storage.Region, e catalog.Account) {
+func (c *verification) absent(ctx context.Context, r storage.Region, e catalog.Account) error {
 	evidence := "not there"
 	if !e.Placed {
 		if c.v.cfg.Now().Sub(e.Created) < copyGrace {
-			return
+			return nil
 		}
 		evidence = "its copy is still to be made"
 	}
-	if c.mayHold(r, e.Patient, e.Country) {
+	may, err := c.v.mayHold(ctx, r, e.Patient, e.Country)
+	if err == nil && may {
 		c.found(Finding{Type: FindingMissing, Region: r.Name, Object: string(e.ID), Evidence: evidence, Repair: repairObject})
 	}
+	return err
 }
 
 // accounts yields what a region must hold, in order of key, behind a key.
@@ -364,6 +397,15 @@ func (c *verification) serviceWraps(ctx context.Context, service, from string) i
 	}
 }
 
+// mayUnlockOf is mayUnlock for a patient of whom only the token is known.
+func (v *Vault) mayUnlockOf(ctx context.Context, tx *catalog.Tx, r storage.Region, patient record.PatientToken) (bool, error) {
+	p, err := tx.Patient(ctx, patient)
+	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+		return false, err
+	}
+	return v.mayUnlock(ctx, tx, r, patient, p.Country)
+}
+
 // needsWrap says whether the region holds anything that the wrap opens. An upload
 // that found no quorum leaves wraps that no region was ever given.
 func (c *verification) needsWrap(ctx context.Context, r storage.Region, row catalog.WrapRow) (needed bool, err error) {
@@ -371,6 +413,9 @@ func (c *verification) needsWrap(ctx context.Context, r storage.Region, row cata
 		return r.Jurisdiction == c.v.cfg.Home, nil
 	}
 	err = c.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		if may, err := c.v.mayUnlockOf(ctx, tx, r, record.PatientToken(row.Token)); err != nil || !may {
+			return err
+		}
 		docs, err := tx.Documents(ctx, catalog.Scope{Patient: record.PatientToken(row.Token)})
 		if err != nil {
 			return err

@@ -125,7 +125,13 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 			return parts, fmt.Errorf("region %s: bandwidth: %w", r.Name, err)
 		}
 	}
+	registers, err := cfg.Transfers.registers()
+	if err != nil {
+		return parts, err
+	}
 	return vault.Config{
+		Registers: registers,
+
 		Links:   links,
 		Terms:   terms,
 		Drill:   cfg.Drill.schedule(),

@@ -35,6 +35,8 @@ type Config struct {
 
 	Deidentification DeidentificationConfig `yaml:"deidentification"`
 
+	Transfers TransfersConfig `yaml:"transfers"`
+
 	Verify []VerifyConfig `yaml:"verify"`
 	Drill  DrillConfig    `yaml:"drill"`
 

@@ -103,6 +103,7 @@ func (c *Config) check() []error {
 	c.checkIdentity(&found)
 	found.required("dpo.email", c.DPO.Email)
 	c.Deidentification.check(&found)
+	c.Transfers.check(&found)
 	c.Drill.check(&found, c.Home, c.Regions)
 	for i, line := range c.Verify {
 		_, err := line.line()

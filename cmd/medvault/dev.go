@@ -192,6 +192,7 @@ func devConfig(dir, listen string) (*Config, error) {
 		cfg.Regions = append(cfg.Regions, RegionConfig{Name: r.name, Jurisdiction: r.jurisdiction, Driver: "dir",
 			Path: filepath.Join(dir, "regions", r.name), Keys: r.name})
 	}
+	cfg.Transfers = devTransfers("CN", "SG")
 	cfg.fillDefaults()
 	cfg.ShutdownGrace = 30 * time.Second
 	return cfg, nil

@@ -43,7 +43,7 @@ var importMap = map[string][]string{
 	"vault/breach":    {"vault/record"},
 	"vault/workday":   {},
 	"vault/audit":     {"vault/record"},
-	"vault/catalog":   {"vault/record", "vault/catalog/...", "keys", "vault/audit"}, // the values it stores
+	"vault/catalog":   {"vault/record", "vault/consent", "vault/catalog/...", "keys", "vault/audit"}, // the values it stores
 	"vault/vaulttest": {"vault/...", "storage/...", "keys/...", "imaging/..."},
 
 	// Sealed objects: no patient, no key.

@@ -186,6 +186,9 @@ func (h *house) rebuildParts(ctx context.Context, cfg *Config, from string, log 
 	if parts.Terms, err = cfg.terms(); err != nil {
 		return parts, err
 	}
+	if parts.Registers, err = cfg.Transfers.registers(); err != nil {
+		return parts, err
+	}
 	for _, r := range cfg.Regions {
 		parts.Places = append(parts.Places, residency.Region{Name: r.Name, Jurisdiction: r.Jurisdiction})
 	}

@@ -16,6 +16,7 @@ type Search struct {
 	// instance, or on its series, study or patient. An empty group finds nothing.
 	AllOf        [][]string
 	Caregiver    string                // only patients whom this clinician treats now; "" is all
+	Consented    record.Purpose        // only patients with a live permit for this very purpose; "" is all
 	Patients     []record.PatientToken // nil is any; empty is none
 	ReleasedOnly bool                  // only documents that are not held back
 	Limit        int                   // 0 is no limit
@@ -170,6 +171,11 @@ func (s Search) where(b *builder, c *Catalog) {
 		now := millis(c.now())
 		b.add(" AND d.patient IN (SELECT e.patient FROM cares e WHERE e.clinician = ? AND e.from_at <= ?"+
 			" AND (e.until_at = 0 OR e.until_at > ?) AND (e.ended_at = 0 OR e.ended_at > ?))", s.Caregiver, now, now, now)
+	}
+	if s.Consented != "" {
+		now := millis(c.now())
+		b.add(" AND d.patient IN (SELECT e.patient FROM consents e WHERE e.purpose = ? AND e.decision = 'permit' AND e.from_at <= ?"+
+			" AND (e.until_at = 0 OR e.until_at > ?) AND (e.ended_at = 0 OR e.ended_at > ?))", string(s.Consented), now, now, now)
 	}
 	for i := range s.AllOf {
 		group := fmt.Sprintf(" IN (SELECT g.patient, g.owner FROM group%d g)", i)

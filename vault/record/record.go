@@ -156,12 +156,17 @@ func DefaultPurpose(r Role) Purpose {
 type Action string
 
 const (
-	ActionStore         Action = "document.store"
-	ActionRead          Action = "document.read"
-	ActionSearch        Action = "document.search"
-	ActionCareAdd       Action = "care.add"
-	ActionCareEnd       Action = "care.end"
-	ActionCareList      Action = "care.list"
+	ActionStore    Action = "document.store"
+	ActionRead     Action = "document.read"
+	ActionSearch   Action = "document.search"
+	ActionCareAdd  Action = "care.add"
+	ActionCareEnd  Action = "care.end"
+	ActionCareList Action = "care.list"
+
+	ActionConsentAdd      Action = "consent.add" // permit, refuse or restrict
+	ActionConsentList     Action = "consent.list"
+	ActionConsentWithdraw Action = "consent.withdraw"
+
 	ActionRegions       Action = "regions.list"
 	ActionVerify        Action = "regions.verify"
 	ActionRepair        Action = "regions.repair"

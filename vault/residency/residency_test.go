@@ -1,54 +1,109 @@
 package residency_test
 
 import (
-	"slices"
 	"testing"
+	"time"
 
 	"medvault/vault/residency"
 )
 
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 func TestPermit(t *testing.T) {
+	known := residency.Registers{
+		Countries: map[string]residency.Country{
+			"SG": {Document: "pcpd-1", Expires: now.Add(time.Second)},
+			"DE": {Document: "pcpd-2", Expires: now},
+		},
+		Recipients: map[string]residency.Recipient{
+			"ward":     {Country: "CN", Document: "a-1", Expires: now.Add(time.Second)},
+			"lapsed":   {Country: "CN", Document: "a-2", Expires: now},
+			"clinic":   {Country: "SG", Document: "a-3", Expires: now.Add(time.Second)},
+			"overdue":  {Country: "SG", Document: "a-4", Expires: now.Add(-time.Hour)},
+			"elbe":     {Country: "DE", Document: "a-5", Expires: now.Add(time.Second)},
+			"nowhere":  {Country: "US", Document: "a-6", Expires: now.Add(time.Second)},
+			"misspelt": {Country: "sg", Document: "a-7", Expires: now.Add(time.Second)},
+		},
+	}
+	yes := func(reason string) residency.Verdict { return residency.Verdict{Permit: true, Reason: reason} }
+	no := func(reason string) residency.Verdict { return residency.Verdict{Reason: reason} }
 	for _, row := range []struct {
-		country, home string
-		covered       bool
-		want          residency.Verdict
+		home, to, recipient string
+		without, with       residency.Verdict // consent
 	}{
-		{"CN", "CN", false, residency.Verdict{Permit: true, Reason: "home"}},
-		{"SG", "CN", false, residency.Verdict{Reason: "no-consent-abroad"}},
-		{"SG", "CN", true, residency.Verdict{Permit: true, Reason: "consent"}},
-		{"CN", "SG", false, residency.Verdict{Reason: "no-consent-abroad"}},
-		{"", "", true, residency.Verdict{Reason: "country-unknown"}},
-		{"", "CN", true, residency.Verdict{Reason: "country-unknown"}},
-		{"CN", "", true, residency.Verdict{Reason: "country-unknown"}},
-		{"cn", "cn", true, residency.Verdict{Reason: "country-unknown"}},
-		{"CHN", "CHN", true, residency.Verdict{Reason: "country-unknown"}},
+		{"CN", "CN", "", yes(residency.Home), yes(residency.Home)},
+		{"CN", "SG", "", no(residency.NoConsentAbroad), yes(residency.Consent)},
+		{"CN", "DE", "", no(residency.NoConsentAbroad), no(residency.AdequacyExpired)},
+		{"CN", "US", "", no(residency.NoConsentAbroad), no(residency.NotAdequate)},
+		{"SG", "SG", "", yes(residency.Home), yes(residency.Home)},
+		{"SG", "CN", "", no(residency.NoConsentAbroad), no(residency.NotAdequate)},
+		{"", "", "", no(residency.CountryUnknown), no(residency.CountryUnknown)},
+		{"CN", "", "", no(residency.CountryUnknown), no(residency.CountryUnknown)},
+		{"", "SG", "", no(residency.CountryUnknown), no(residency.CountryUnknown)},
+		{"cn", "cn", "", no(residency.CountryUnknown), no(residency.CountryUnknown)},
+		{"CHN", "CHN", "", no(residency.CountryUnknown), no(residency.CountryUnknown)},
+
+		{"CN", "", "ward", yes(residency.Home), yes(residency.Home)},
+		{"CN", "CN", "ward", yes(residency.Home), yes(residency.Home)},
+		{"CN", "SG", "ward", no(residency.RecipientMoved), no(residency.RecipientMoved)},
+		{"CN", "", "lapsed", no(residency.AgreementExpired), no(residency.AgreementExpired)},
+		{"CN", "", "clinic", no(residency.NoConsentAbroad), yes(residency.Consent)},
+		{"CN", "CN", "clinic", no(residency.RecipientMoved), no(residency.RecipientMoved)},
+		{"CN", "", "overdue", no(residency.AgreementExpired), no(residency.AgreementExpired)},
+		{"CN", "", "elbe", no(residency.NoConsentAbroad), no(residency.AdequacyExpired)},
+		{"CN", "", "nowhere", no(residency.NoConsentAbroad), no(residency.NotAdequate)},
+		{"CN", "", "misspelt", no(residency.CountryUnknown), no(residency.CountryUnknown)},
+		{"CN", "", "stranger", no(residency.RecipientUnknown), no(residency.RecipientUnknown)},
+		{"CN", "CN", "stranger", no(residency.RecipientUnknown), no(residency.RecipientUnknown)},
 	} {
-		if got := residency.Permit(row.country, row.home, row.covered); got != row.want {
-			t.Errorf("Permit(%q, %q, %v) = %+v; want %+v", row.country, row.home, row.covered, got, row.want)
+		for _, consent := range []bool{false, true} {
+			want := row.without
+			if consent {
+				want = row.with
+			}
+			f := residency.Flow{Home: row.home, To: row.to, Recipient: row.recipient, Consent: consent}
+			if got := residency.Permit(f, known, now); got != want {
+				t.Errorf("Permit(%+v) = %+v; want %+v", f, got, want)
+			}
 		}
 	}
 	if (residency.Verdict{}).Permit {
 		t.Error("the zero verdict permits")
 	}
+	if got := residency.Permit(residency.Flow{Home: "CN", To: "SG", Consent: true}, residency.Registers{}, now); got.Permit {
+		t.Error("registers that know nobody permit a flow abroad")
+	}
 }
 
-func TestRegionsOfAPatient(t *testing.T) {
-	north, sg, south, de := residency.Region{Name: "cn-north", Jurisdiction: "CN"}, residency.Region{Name: "sg-1", Jurisdiction: "SG"},
-		residency.Region{Name: "cn-south", Jurisdiction: "CN"}, residency.Region{Name: "de-1", Jurisdiction: "DE"}
-	all := []residency.Region{north, sg, south, de}
-	for _, row := range []struct {
-		home    string
-		covered []string
-		want    []residency.Region
+func TestAnyoneIsWhoIsNotNamed(t *testing.T) {
+	known := residency.Registers{Recipients: map[string]residency.Recipient{
+		residency.Anyone: {Country: "CN", Document: "trial", Expires: now.Add(time.Hour)},
+		"lapsed":         {Country: "CN", Document: "a-2", Expires: now},
+	}}
+	for name, want := range map[string]bool{"somebody": true, "lapsed": false} {
+		if got := residency.Permit(residency.Flow{Home: "CN", Recipient: name}, known, now); got.Permit != want {
+			t.Errorf("Permit to %s = %+v; want %v", name, got, want)
+		}
+	}
+}
+
+func TestRegistersAreChecked(t *testing.T) {
+	later := now.Add(time.Hour)
+	for name, row := range map[string]struct {
+		known residency.Registers
+		good  bool
 	}{
-		{"CN", nil, []residency.Region{north, south}},
-		{"CN", []string{"SG"}, []residency.Region{north, sg, south}},
-		{"SG", nil, []residency.Region{sg}},
-		{"FR", nil, nil},
-		{"", []string{"SG", "CN"}, nil},
+		"empty":             {good: true},
+		"good":              {residency.Registers{Countries: map[string]residency.Country{"SG": {"d", later}}, Recipients: map[string]residency.Recipient{"a": {"CN", "d", later}}}, true},
+		"code":              {residency.Registers{Countries: map[string]residency.Country{"sg": {"d", later}}}, false},
+		"no document":       {residency.Registers{Countries: map[string]residency.Country{"SG": {"", later}}}, false},
+		"no end":            {residency.Registers{Countries: map[string]residency.Country{"SG": {Document: "d"}}}, false},
+		"recipient nowhere": {residency.Registers{Recipients: map[string]residency.Recipient{"a": {"", "d", later}}}, false},
+		"no agreement":      {residency.Registers{Recipients: map[string]residency.Recipient{"a": {"CN", "", later}}}, false},
+		"no name":           {residency.Registers{Recipients: map[string]residency.Recipient{"": {"CN", "d", later}}}, false},
 	} {
-		if got := residency.Regions(row.home, all, row.covered...); !slices.Equal(got, row.want) {
-			t.Errorf("Regions(%q, covered %q) = %v; want %v", row.home, row.covered, got, row.want)
+		if err := row.known.Check(); (err == nil) != row.good {
+			t.Errorf("%s: Check() = %v; want good %v", name, err, row.good)
 		}
 	}
 }

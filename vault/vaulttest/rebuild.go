@@ -82,6 +82,7 @@ func (o Options) rebuild(from string) (cfg vault.RebuildConfig, err error) {
 	cfg = vault.RebuildConfig{Config: vault.Config{Regions: set, Services: map[string]keys.Wrapper{from: service}, Access: engine,
 		Home: Home, Spool: spool, Log: o.Log, Now: o.Now, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()}}}
+	cfg.Registers = o.registers()
 	for _, name := range Regions() {
 		place := residency.Region{Name: name, Jurisdiction: Home}
 		if name == Foreign {

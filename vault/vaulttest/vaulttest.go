@@ -26,6 +26,7 @@ import (
 	"medvault/vault/access"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
+	"medvault/vault/residency"
 )
 
 // Home of the test vault, and where its foreign region lies.
@@ -56,9 +57,28 @@ type Options struct {
 	Terms    map[string]vault.RegionTerms
 	Without  []string // regions that are not configured (any more)
 
+	Registers *residency.Registers // default TrialRegisters
+
 	Quorum    func(permitted int) int
 	Drill     vault.DrillEvery
 	LogExport time.Duration // how often the log goes to the regions; default only when asked to
+}
+
+// TrialRegisters know that the country of the foreign region is adequate, and take whoever
+// is named as a recipient for an institution at home.
+func TrialRegisters() residency.Registers {
+	expires := time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC)
+	return residency.Registers{
+		Countries:  map[string]residency.Country{"SG": {Document: "trial", Expires: expires}},
+		Recipients: map[string]residency.Recipient{residency.Anyone: {Country: Home, Document: "trial", Expires: expires}},
+	}
+}
+
+func (o Options) registers() residency.Registers {
+	if o.Registers == nil {
+		return TrialRegisters()
+	}
+	return *o.Registers
 }
 
 // House is a running vault and what it is made of.
@@ -167,7 +187,8 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		return vault.Config{}, err
 	}
 	return vault.Config{
-		Catalog: h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
+		Registers: o.registers(),
+		Catalog:   h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
 		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill,
