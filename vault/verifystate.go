@@ -79,7 +79,8 @@ type regionState struct {
 const (
 	verifyLease = time.Minute
 	saveEvery   = 5 * time.Second
-	saveAfter   = 1000 // objects
+	saveAfter   = 1000   // objects, when they are looked into
+	saveListed  = 50_000 // when only listed, which takes about a second
 )
 
 // prepare takes the lease and counts what there is to check; fresh writes the first row.
@@ -184,7 +185,11 @@ func (c *verification) letGo() { c.v.dropLease(leaseOf(c.id), c.owner) }
 // and then.
 func (c *verification) advance(ctx context.Context, r storage.Region, phase, after string) error {
 	c.since++
-	if c.since < saveAfter && time.Since(c.saved) < saveEvery {
+	enough := saveAfter
+	if c.state.Asked.Level == LevelList {
+		enough = saveListed
+	}
+	if c.since < enough && time.Since(c.saved) < saveEvery {
 		return nil
 	}
 	return c.saveAt(ctx, r, phase, after)
