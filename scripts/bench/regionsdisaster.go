@@ -56,6 +56,9 @@ func measureDisaster(ctx context.Context, b *backends, dir string, o options) (r
 				h = b.house(h.Dir)
 			}
 			h.AckAll, h.LogExport, h.Delay = all, 2*time.Second, 10*time.Millisecond
+			if !all { // so far away that its copies fall behind
+				h.Delay = 150 * time.Millisecond
+			}
 			more, err := h.disaster(ctx, on.kind, on.documents, o)
 			if rows = append(rows, more...); err != nil {
 				return rows, fmt.Errorf("disaster on %s, ack all %v: %w", on.kind, all, err)
