@@ -31,6 +31,7 @@ type Config struct {
 	Regions   []RegionConfig `yaml:"regions"`
 	Write     WriteConfig    `yaml:"write"`
 	Identity  IdentityConfig `yaml:"identity"`
+	Limits    LimitsConfig   `yaml:"limits"`
 	DPO       DPOConfig      `yaml:"dpo"`
 
 	Deidentification DeidentificationConfig `yaml:"deidentification"`
@@ -53,6 +54,10 @@ type TLSConfig struct {
 	Profile string `yaml:"profile"` // of the listener and of every connection out. "aes256" (default): TLS 1.2, ECDHE with AES-256-GCM; "modern": TLS 1.3
 	Cert    string `yaml:"cert"`
 	Key     string `yaml:"key"`
+	// ClientCAs are the authorities of the certificates that modalities and services show;
+	// identity.certificates says whom they prove.
+	ClientCAs          string `yaml:"clientCAs"`
+	RequireClientCerts bool   `yaml:"requireClientCerts"` // refuse connections without one
 }
 
 // CatalogConfig names the database: postgres://… or sqlite:PATH. A password stands
@@ -138,6 +143,35 @@ type IdentityConfig struct {
 	PatientIssuer      string            `yaml:"patientIssuer"`      // likewise, for documents without Issuer of Patient ID
 	Country            string            `yaml:"country"`            // likewise; ISO 3166-1 alpha-2
 	ClockSkew          time.Duration     `yaml:"clockSkew"`          // default 30s
+	ScopeClaim         string            `yaml:"scopeClaim"`         // default "scope": SMART on FHIR scopes, an upper bound
+	PatientClaim       string            `yaml:"patientClaim"`       // default "patient": the patient token that patient/ scopes are about
+	RequireScopes      bool              `yaml:"requireScopes"`      // refuse tokens without such a scope
+	Clients            []string          `yaml:"clients"`            // applications (azp or client_id) whose tokens are taken; default any
+
+	Certificates CertificatesConfig `yaml:"certificates"`
+}
+
+// CertificatesConfig says whom client certificates prove.
+type CertificatesConfig struct {
+	Subject string                     `yaml:"subject"` // which name counts: "uri", "dns" or "cn"
+	People  map[string]CertifiedConfig `yaml:"people"`  // by that name
+}
+
+// CertifiedConfig is a modality or service that shows a certificate.
+type CertifiedConfig struct {
+	Role          string   `yaml:"role"`
+	Institution   string   `yaml:"institution"`   // default identity.institution
+	PatientIssuer string   `yaml:"patientIssuer"` // default identity.patientIssuer
+	Country       string   `yaml:"country"`       // default identity.country
+	Scopes        []string `yaml:"scopes"`        // SMART on FHIR, an upper bound; default none
+}
+
+// LimitsConfig bounds how often one may be turned away; a gateway counts by itself.
+type LimitsConfig struct {
+	Failures int           `yaml:"failures"` // a minute, of one address or credential; default 30
+	Denials  int           `yaml:"denials"`  // a minute, of one person or machine; default 120
+	Lockout  time.Duration `yaml:"lockout"`  // default 1m
+	Proxies  []string      `yaml:"proxies"`  // networks whose X-Forwarded-For is believed, as 10.0.0.0/24
 }
 
 // DPOConfig is whom patients and authorities reach.
@@ -268,6 +302,11 @@ func (c *Config) fillDefaults() {
 	c.Identity.CountryClaim = cmp.Or(c.Identity.CountryClaim, "country")
 	c.Identity.PurposeClaim = cmp.Or(c.Identity.PurposeClaim, "purpose_of_use")
 	c.Identity.ClockSkew = cmp.Or(c.Identity.ClockSkew, 30*time.Second)
+	c.Identity.ScopeClaim = cmp.Or(c.Identity.ScopeClaim, "scope")
+	c.Identity.PatientClaim = cmp.Or(c.Identity.PatientClaim, "patient")
+	c.Limits.Failures = cmp.Or(c.Limits.Failures, 30)
+	c.Limits.Denials = cmp.Or(c.Limits.Denials, 120)
+	c.Limits.Lockout = cmp.Or(c.Limits.Lockout, time.Minute)
 	if len(c.Identity.Roles) == 0 {
 		c.Identity.Roles = make(map[string]string)
 		for _, role := range record.Roles() {

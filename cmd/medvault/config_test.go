@@ -36,7 +36,7 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: catalog, deidentification, dpo, drill, home, identity, keys, listen,`},
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: catalog, deidentification, dpo, drill, home, identity, keys, limits, listen,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
 		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
 		{"key twice", "home: CN", "home: CN\nhome: SG", "line 25: home: given twice"},
@@ -95,6 +95,15 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"certificate without its sum", "sha256: 2f77", "sha256: zz77", "regions[0].certification.sha256: found"},
 		{"certificate's end", "expires: 2027-03-31", "expires: next year", `regions[0].certification.expires: found "next year", want the last day`},
 		{"certificate without a document", "      document: https://intranet.hospital.example.cn/certificates/cn-north-mlps3.pdf", "      document: \"\"", "regions[0].certification.document: missing"},
+		{"certificates of nobody", "requireScopes: false", "certificates: {subject: uri, people: {a: {role: radiology}}}", "identity.certificates: needs tls.clientCAs"},
+		{"a certificate's name", "requireScopes: false", "certificates: {subject: mail, people: {a: {role: radiology}}}", `identity.certificates.subject: found "mail", want one of uri, dns, cn`},
+		{"a certificate's role", "requireScopes: false", "certificates: {subject: cn, people: {a: {role: king}}}", `identity.certificates.people.a.role: found "king"`},
+		{"a certificate's scope", "requireScopes: false", "certificates: {subject: cn, people: {a: {role: radiology, scopes: [everything]}}}", "identity.certificates.people.a.scopes: a scope must be"},
+		{"certificates without authorities", "  profile: aes256", "  requireClientCerts: true", "tls.requireClientCerts: needs tls.clientCAs"},
+		{"relative authorities", "  profile: aes256", "  clientCAs: ca.pem", `tls.clientCAs: found "ca.pem", want an absolute path`},
+		{"no failures", "failures: 30", "failures: -1", "limits.failures: found -1"},
+		{"no lock-out", "lockout: 1m", "lockout: 1ms", "limits.lockout: found 1ms, want 1s to 24h"},
+		{"a proxy", "denials: 120", "proxies: [10.0.0.1]", `limits.proxies: found "10.0.0.1", want a network`},
 		{"role", "physician: clinician", "physician: doctor", `identity.roles.physician: found "doctor", want one of radiology, clinician`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

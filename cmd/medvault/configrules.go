@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -13,9 +14,12 @@ import (
 	"strings"
 	"time"
 
+	"medvault/api"
+	"medvault/api/identity"
 	"medvault/api/transport"
 	"medvault/storage/s3"
 	"medvault/vault"
+	"medvault/vault/access"
 	"medvault/vault/record"
 )
 
@@ -101,6 +105,8 @@ func (c *Config) check() []error {
 	services := c.checkKeys(&found)
 	c.checkRegions(&found, services)
 	c.checkIdentity(&found)
+	c.checkCertificates(&found)
+	c.Limits.check(&found)
 	found.required("dpo.email", c.DPO.Email)
 	c.Deidentification.check(&found)
 	c.Transfers.check(&found)
@@ -138,11 +144,17 @@ func (c *Config) checkListener(found *checks) {
 	_, err := transport.ParseProfile(c.TLS.Profile)
 	found.addIf("tls.profile", err)
 	if c.TLS.Cert == "" && c.TLS.Key == "" {
+		onlyFor(found, "tls", "a listener with tls.cert", map[string]string{"clientCAs": c.TLS.ClientCAs})
 		found.addIf("tls.cert", transport.CheckListen(c.Listen, false))
 		return
 	}
 	found.absolute("tls.cert", c.TLS.Cert)
 	found.absolute("tls.key", c.TLS.Key)
+	if c.TLS.ClientCAs != "" {
+		found.absolute("tls.clientCAs", c.TLS.ClientCAs)
+	} else if c.TLS.RequireClientCerts {
+		found.add("tls.requireClientCerts", "needs tls.clientCAs: whose certificates?")
+	}
 }
 
 func isPort(s string) bool {
@@ -300,6 +312,62 @@ func (c *Config) checkIdentity(found *checks) {
 	if skew := c.Identity.ClockSkew; skew < 0 || skew > 5*time.Minute {
 		found.add("identity.clockSkew", "found %s, want up to 5m", skew)
 	}
+}
+
+func (c *Config) checkCertificates(found *checks) {
+	certificates := c.Identity.Certificates
+	if len(certificates.People) == 0 {
+		onlyFor(found, "identity.certificates", "a list of people", map[string]string{"subject": certificates.Subject})
+		return
+	}
+	if c.TLS.ClientCAs == "" {
+		found.add("identity.certificates", "needs tls.clientCAs: whose certificates?")
+	}
+	found.oneOf("identity.certificates.subject", certificates.Subject, identity.SubjectURI, identity.SubjectDNS, identity.SubjectCN)
+	var roles []string
+	for _, role := range record.Roles() {
+		roles = append(roles, string(role))
+	}
+	for _, name := range slices.Sorted(maps.Keys(certificates.People)) {
+		who := certificates.People[name]
+		at := "identity.certificates.people." + name
+		found.oneOf(at+".role", who.Role, roles...)
+		if who.Country != "" {
+			found.country(at+".country", who.Country)
+		}
+		for _, s := range who.Scopes {
+			_, err := access.ParseScope(s)
+			found.addIf(at+".scopes", err)
+		}
+	}
+}
+
+func (l LimitsConfig) check(found *checks) {
+	if l.Failures < 1 {
+		found.add("limits.failures", "found %d, want 1 or more", l.Failures)
+	}
+	if l.Denials < 1 {
+		found.add("limits.denials", "found %d, want 1 or more", l.Denials)
+	}
+	if l.Lockout < time.Second || l.Lockout > 24*time.Hour {
+		found.add("limits.lockout", "found %s, want 1s to 24h", l.Lockout)
+	}
+	for _, p := range l.Proxies {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			found.add("limits.proxies", "found %q, want a network as 10.0.0.0/24", p)
+		}
+	}
+}
+
+// limits are what the gateway holds its callers to.
+func (l LimitsConfig) limits() api.Limits {
+	limits := api.Limits{Failures: l.Failures, Denials: l.Denials, Lockout: l.Lockout}
+	for _, p := range l.Proxies {
+		if network, err := netip.ParsePrefix(p); err == nil { // checked before
+			limits.Proxies = append(limits.Proxies, network.Masked())
+		}
+	}
+	return limits
 }
 
 // onlyFor refuses keys that another driver would read: they would be ignored.

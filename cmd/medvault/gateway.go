@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"medvault/api"
 	"medvault/api/identity"
 	"medvault/api/transport"
+	"medvault/vault/record"
 )
 
 // gateway runs a vault behind a listener until ctx ends, then finishes what was
@@ -57,6 +60,17 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logge
 			return nil, nil, fmt.Errorf("tls.cert: %w", err)
 		}
 		tlsConfig = profile.Server(certificate)
+		authorities, err := readRoots("tls.clientCAs", cfg.TLS.ClientCAs)
+		if err != nil {
+			return nil, nil, err
+		}
+		if authorities != nil {
+			tlsConfig = transport.AskClients(tlsConfig, authorities, cfg.TLS.RequireClientCerts)
+		}
+	}
+	certificates, err := cfg.Identity.certificates()
+	if err != nil {
+		return nil, nil, err
 	}
 	metrics := prometheus.NewRegistry()
 	if err := metrics.Register(newVaultMetrics(h.vault, log)); err != nil {
@@ -66,7 +80,7 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logge
 		return nil, nil, fmt.Errorf("metrics: %w", err)
 	}
 	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
-		Grace: cfg.ShutdownGrace, Registry: metrics})
+		Grace: cfg.ShutdownGrace, Registry: metrics, Certificates: certificates, Limits: cfg.Limits.limits()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,4 +89,17 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logge
 		return nil, nil, fmt.Errorf("listen: %w", err)
 	}
 	return server, listener, nil
+}
+
+// certificates says whom client certificates prove; nil: nobody.
+func (c IdentityConfig) certificates() (*identity.Certificates, error) {
+	if len(c.Certificates.People) == 0 {
+		return nil, nil
+	}
+	people := make(map[string]record.Actor)
+	for name, who := range c.Certificates.People {
+		people[name] = record.Actor{ID: name, Role: record.Role(who.Role), Institution: cmp.Or(who.Institution, c.Institution),
+			Issuer: cmp.Or(who.PatientIssuer, c.PatientIssuer), Country: cmp.Or(who.Country, c.Country), Scopes: strings.Join(who.Scopes, " ")}
+	}
+	return identity.NewCertificates(identity.CertificatesConfig{Subject: c.Certificates.Subject, People: people})
 }

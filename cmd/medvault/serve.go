@@ -38,6 +38,9 @@ func newServeCommand(a *app) *cobra.Command {
 }
 
 func serve(ctx context.Context, cfg *Config, log *slog.Logger) error {
+	if err := hideMemory(); err != nil {
+		return err
+	}
 	auth, err := openID(ctx, cfg)
 	if err != nil {
 		return err
@@ -74,7 +77,8 @@ func openID(ctx context.Context, cfg *Config) (*identity.OIDC, error) {
 		Issuer: c.Issuer, Audience: c.Audience, Roles: roles, Skew: c.ClockSkew,
 		Institution: c.Institution, PatientIssuer: c.PatientIssuer, Country: c.Country,
 		Claims: identity.Claims{Role: c.RoleClaim, Institution: c.InstitutionClaim, PatientIssuer: c.PatientIssuerClaim,
-			Country: c.CountryClaim, Purpose: c.PurposeClaim},
+			Country: c.CountryClaim, Purpose: c.PurposeClaim, Scope: c.ScopeClaim, Patient: c.PatientClaim},
+		RequireScopes: c.RequireScopes, Clients: c.Clients,
 		Client: profile.HTTPClient(roots),
 	})
 }
