@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -27,6 +26,8 @@ type Drilled struct {
 	Sampled int               `json:"sampled"` // documents that were opened whole
 	Failed  []record.ObjectID `json:"failed"`  // of them, that did not restore to what came in
 	Seconds float64           `json:"seconds"` // all of it
+	// Signed is a note under the log's key that names this report; see CheckDrill.
+	Signed string `json:"signed,omitempty"`
 }
 
 // Lacks counts what would not have come back.
@@ -69,7 +70,7 @@ func Drill(ctx context.Context, cfg RebuildConfig, sample int) (d Drilled, err e
 		return d, fmt.Errorf("drill: %w", err)
 	}
 	d.Seconds = time.Since(began).Seconds()
-	return d, nil
+	return d, r.v.signDrill(&d)
 }
 
 // openSample restores documents and compares them with what is sealed of the originals.
@@ -182,7 +183,11 @@ func (v *Vault) drillNow(ctx context.Context, e DrillEvery) error {
 	if err != nil {
 		return err
 	}
-	report, err := json.MarshalIndent(d, "", "  ")
+	report, err := d.File()
+	if err != nil {
+		return err
+	}
+	digest, err := d.digest()
 	if err != nil {
 		return err
 	}
@@ -195,13 +200,12 @@ func (v *Vault) drillNow(ctx context.Context, e DrillEvery) error {
 			return err
 		}
 	}
-	sum := sha256.Sum256(report)
 	if n := d.Lacks(); n > 0 {
 		v.cfg.Log.Error("drill: not everything would come back", "region", e.Region, "findings", n)
 	}
 	leaf := audit.Leaf{Time: v.cfg.Now(), Actor: "medvault", Role: record.RoleOperator, Purpose: record.PurposeSystem, Action: ActionDrill,
 		Decision: audit.Allow, Check: &audit.Check{Level: "drill", Regions: []string{e.Region}, Checked: d.Rebuild.Objects,
-			Findings: int64(d.Lacks()), Report: hex.EncodeToString(sum[:])}}
+			Findings: int64(d.Lacks()), Report: digest}}
 	return v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) })
 }
 

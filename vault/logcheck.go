@@ -68,6 +68,9 @@ type RegionLog struct {
 	// be looked at, and then it is no finding.
 	Problem string `json:"problem,omitempty"`
 	Finding bool   `json:"finding"`
+	// Cosigned are the checkpoints there that verifiers with keys of their own have signed
+	// too, as their lines say: Cosignature.Check proves it.
+	Cosigned []audit.Cosignature `json:"cosigned,omitempty"`
 }
 
 // compareLogs compares every region's newest checkpoint with the catalog's log.
@@ -106,6 +109,9 @@ func (v *Vault) compareLog(ctx context.Context, r storage.Region, exported int64
 	}
 	if err == nil && l.Size < exported {
 		err = fmt.Errorf("%w: it has %d leaves, had %d", errRegionLost, l.Size, exported)
+	}
+	if err == nil {
+		l.Cosigned, err = v.cosigned(ctx, r)
 	}
 	switch {
 	case err == nil:

@@ -629,8 +629,27 @@ func TestDrillsOnScheduleAreInTheLog(t *testing.T) {
 	if l := leaves(t, h, vault.ActionDrill)[0]; l.Check == nil || l.Check.Level != "drill" || l.Check.Regions[0] != "cn-north" {
 		t.Errorf("leaf %+v", l)
 	}
-	if a, err := h.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor)); err != nil || !a.Intact {
+	a, err := h.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor))
+	if err != nil || !a.Intact {
 		t.Errorf("AuditVerify = %+v, %v", a, err)
+	}
+	kept, err := os.ReadFile(files(t, reports)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := vault.CheckDrill(kept, a.Key); err != nil || d.Rebuild.Region != "cn-north" {
+		t.Errorf("CheckDrill = %+v, %v; want the report that was signed", d, err)
+	}
+	for name, forged := range map[string][]byte{
+		"other bytes":        bytes.Replace(kept, []byte(`"cn-north"`), []byte(`"cn-south"`), 1),
+		"one more field":     bytes.Replace(kept, []byte("{"), []byte(`{"note": "all is well",`), 1),
+		"without its note":   []byte("{}"),
+		"a verification's":   bytes.Replace(kept, []byte("medvault drill report"), []byte("medvault verification report"), 1),
+		"without its ending": kept[:len(kept)-2],
+	} {
+		if _, err := vault.CheckDrill(forged, a.Key); err == nil {
+			t.Errorf("CheckDrill accepted a report with %s", name)
+		}
 	}
 }
 

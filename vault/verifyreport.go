@@ -30,17 +30,26 @@ func (v *Vault) signReport(r *Report) (digest string, err error) {
 	if digest, err = r.digest(); err != nil {
 		return "", err
 	}
-	signed, err := note.Sign(&note.Note{Text: reportTitle + "\n" + r.ID + "\n" + digest + "\n"}, v.signer)
+	r.Signed, err = v.signDigest(reportTitle, r.ID, digest)
+	return digest, err
+}
+
+// signDigest signs the three lines that name a report.
+func (v *Vault) signDigest(title, id, digest string) (string, error) {
+	signed, err := note.Sign(&note.Note{Text: title + "\n" + id + "\n" + digest + "\n"}, v.signer)
 	if err != nil {
 		return "", fmt.Errorf("sign report: %w", err)
 	}
-	r.Signed = string(signed)
-	return digest, nil
+	return string(signed), nil
 }
 
 func (r Report) digest() (string, error) {
 	r.Signed = ""
-	data, err := json.Marshal(r)
+	return digestOf(r)
+}
+
+func digestOf(report any) (string, error) {
+	data, err := json.Marshal(report)
 	if err != nil {
 		return "", fmt.Errorf("report: %w", err)
 	}
@@ -49,12 +58,14 @@ func (r Report) digest() (string, error) {
 }
 
 // File is the report as it is kept, and as CheckReport reads it: indented JSON.
-func (r Report) File() ([]byte, error) {
+func (r Report) File() ([]byte, error) { return reportFile(r) }
+
+func reportFile(report any) ([]byte, error) {
 	var file bytes.Buffer
 	encoder := json.NewEncoder(&file)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(report); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	return file.Bytes(), nil
@@ -63,34 +74,47 @@ func (r Report) File() ([]byte, error) {
 // CheckReport says whether a file is a report that the vault with this verifier key
 // (NAME+HASH+KEY) signed, byte for byte, and returns it. Nothing else is asked.
 func CheckReport(file []byte, vkey string) (Report, error) {
-	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return Report{}, fmt.Errorf("verifier key: %w", err)
-	}
 	var r Report
-	if err := json.Unmarshal(file, &r); err != nil {
-		return Report{}, errors.New("not the JSON of a report")
-	}
-	// Repeated and unknown fields, which a reader might believe, end here.
-	canonical, err := r.File()
-	if err != nil {
+	if err := readReport(file, &r); err != nil {
 		return Report{}, err
-	}
-	if !bytes.Equal(canonical, file) {
-		return Report{}, errors.New("not the report as it was written")
-	}
-	n, err := note.Open([]byte(r.Signed), note.VerifierList(verifier))
-	if err != nil {
-		return Report{}, fmt.Errorf("signature: %w", err)
 	}
 	digest, err := r.digest()
 	if err != nil {
 		return Report{}, err
 	}
-	if lines := strings.Split(n.Text, "\n"); len(lines) != 4 || lines[0] != reportTitle || lines[1] != r.ID || lines[2] != digest || lines[3] != "" {
-		return Report{}, errors.New("the signature is of another report")
+	return r, checkDigest(r.Signed, vkey, reportTitle, r.ID, digest)
+}
+
+// readReport reads a report that is byte for byte as reportFile writes it.
+func readReport[T any](file []byte, r *T) error {
+	if err := json.Unmarshal(file, r); err != nil {
+		return errors.New("not the JSON of a report")
 	}
-	return r, nil
+	// Repeated and unknown fields, which a reader might believe, end here.
+	canonical, err := reportFile(*r)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(canonical, file) {
+		return errors.New("not the report as it was written")
+	}
+	return nil
+}
+
+// checkDigest is signDigest backwards.
+func checkDigest(signed, vkey, title, id, digest string) error {
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return fmt.Errorf("verifier key: %w", err)
+	}
+	n, err := note.Open([]byte(signed), note.VerifierList(verifier))
+	if err != nil {
+		return fmt.Errorf("signature: %w", err)
+	}
+	if lines := strings.Split(n.Text, "\n"); len(lines) != 4 || lines[0] != title || lines[1] != id || lines[2] != digest || lines[3] != "" {
+		return errors.New("the signature is of another report")
+	}
+	return nil
 }
 
 // Verification is one verification in the history.

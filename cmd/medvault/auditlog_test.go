@@ -91,6 +91,21 @@ func TestTheLogIsExportedAndCosigned(t *testing.T) {
 		t.Errorf("cosign of the grown log = %+v; want more than %d leaves", later, first.Size)
 	}
 	command(t, exitClean, "verify", "--dev", dev.dir) // a cosignature is where it belongs
+	told := asked[vault.AuditReport](t, exitClean, "audit", "verify", "--dev", dev.dir, "--cosigner", public)
+	var sizes []int64
+	for _, r := range told.Regions {
+		for _, c := range r.Cosigned {
+			if r.Region != "cn-east" || c.Name != "regulator.example" || c.Check(public) != nil {
+				t.Errorf("cosigned in %s = %+v", r.Region, c)
+			}
+			sizes = append(sizes, c.Size)
+		}
+	}
+	if len(sizes) != 2 || sizes[0] != first.Size {
+		t.Errorf("co-signed sizes %v; want that of %d leaves and the later one", sizes, first.Size)
+	}
+	other := strings.TrimSpace(command(t, exitClean, "audit", "cosign", "--new-key", "other.example", "--key", key+".other"))
+	command(t, exitFindings, "audit", "verify", "--dev", dev.dir, "--cosigner", other)
 
 	// The region is put back to what it was.
 	newest, err := filepath.Glob(filepath.Join(dev.dir, "regions", "cn-east", "log", "checkpoints", "*"))

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func (c DrillConfig) check(found *checks, home string, regions []RegionConfig) {
 
 func newDrillCommand(a *app) *cobra.Command {
 	var at offline
-	var from, report string
+	var from, report, check, key string
 	sample := drillSample
 	cmd := &cobra.Command{
 		Use:   "drill (--config FILE | --dev DIR) --from REGION",
@@ -64,16 +65,24 @@ func newDrillCommand(a *app) *cobra.Command {
 		Long: `drill does what "medvault rebuild" does, into a scratch place below the spool, and takes
 that away afterwards. It opens a sample of documents whole. It reads the region and its
 key service and writes to neither; catalog and gateways are not touched, and may work on.
-What is stored or removed meanwhile may show as a finding.
+What is stored or removed meanwhile may show as a finding. The report is signed: --report
+keeps it, --check-report proves it anywhere.
 
 Exit code 3: something would not have come back, and what.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.drill(cmd.Context(), &at, from, sample, report) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if check != "" {
+				return a.checkDrill(check, key)
+			}
+			return a.drill(cmd.Context(), &at, from, sample, report)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&from, "from", "", "region to come back from (required)")
 	f.IntVar(&sample, "sample", sample, "how many documents to open whole")
 	f.StringVar(&report, "report", "", "keep the report in this file")
+	f.StringVar(&check, "check-report", "", "check a report that was kept; needs --key and no vault")
+	f.StringVar(&key, "key", "", "with --check-report: the log's verifier key, NAME+HASH+KEY")
 	at.addFlags(cmd)
 	return cmd
 }
@@ -100,15 +109,38 @@ func (a *app) drill(ctx context.Context, at *offline, from string, sample int, r
 		return err
 	}
 	if report != "" {
-		data, err := json.MarshalIndent(done, "", "  ")
+		data, err := done.File()
 		if err != nil {
 			return err
 		}
-		if err := replaceFile(report, append(data, '\n')); err != nil {
+		if err := replaceFile(report, data); err != nil {
 			return fmt.Errorf("--report: %w", err)
 		}
 	}
-	err = a.print(done, func(w io.Writer) {
+	return a.printDrill(done)
+}
+
+// checkDrill proves a report without any vault.
+func (a *app) checkDrill(path, key string) error {
+	if key == "" {
+		return usagef("drill --check-report: give the log's verifier key with --key")
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return usageError{err}
+	}
+	done, err := vault.CheckDrill(file, key)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if !a.json {
+		fmt.Fprintf(a.stdout, "signed by %s: drill from %s, %s\n", strings.SplitN(key, "+", 2)[0], done.Rebuild.Region, done.Rebuild.Started.Format(time.RFC3339))
+	}
+	return a.printDrill(done)
+}
+
+func (a *app) printDrill(done vault.Drilled) error {
+	err := a.print(done, func(w io.Writer) {
 		printRebuilt(w, done.Rebuild)
 		fmt.Fprintf(w, "%d documents opened whole, %d of them not as they were; all of it took %s\n",
 			done.Sampled, len(done.Failed), time.Duration(done.Seconds*float64(time.Second)).Round(time.Second/10))

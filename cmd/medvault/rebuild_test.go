@@ -33,6 +33,9 @@ func TestADevThatLostItsCatalogComesBackFromOneRegion(t *testing.T) {
 	if kept, err := os.ReadFile(report); err != nil || !bytes.Contains(kept, []byte("minutesPer100000")) {
 		t.Errorf("the drill's report: %v", err)
 	}
+	logKey := asked[vault.AuditReport](t, exitClean, "audit", "verify", "--dev", dev.dir).Key
+	command(t, exitClean, "drill", "--check-report", report, "--key", logKey)
+	command(t, exitUsage, "drill", "--check-report", report)
 	command(t, exitFailed, "rebuild", "--dev", dev.dir, "--from", "cn-east") // it runs
 	stopped(t, dev)
 	command(t, exitRefused, "rebuild", "--dev", dev.dir, "--from", "cn-east") // its catalog is there

@@ -9,6 +9,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +117,72 @@ func OpenCosignature(checkpoint, line []byte, vkey string) (at time.Time, err er
 		return at, errors.New("cosignature: the signature is not of this checkpoint")
 	}
 	return time.Unix(int64(unix), 0).UTC(), nil
+}
+
+// Cosignature is a cosignature line as it lies in a region: who says that it is theirs,
+// and when they say they made it. Check tells whether that is so.
+type Cosignature struct {
+	Size       int64     `json:"size"` // leaves of the checkpoint
+	Name       string    `json:"name"`
+	Key        string    `json:"key"` // hash of the verifier's key, 8 hex digits
+	At         time.Time `json:"at"`
+	Checkpoint string    `json:"checkpoint"`
+	Line       string    `json:"line"`
+}
+
+// Check compares the cosignature with a verifier key, as VerifierKey gives it.
+func (c Cosignature) Check(vkey string) error {
+	at, err := OpenCosignature([]byte(c.Checkpoint), []byte(c.Line), vkey)
+	if err == nil && !at.Equal(c.At) {
+		err = errors.New("cosignature: made at another time than told")
+	}
+	return err
+}
+
+const maxCosignature = 1 << 10 // bytes
+
+// Cosignatures lists the cosignatures that lie in a region beside checkpoints of it, in
+// ascending order of size. What is no line of that form is passed over.
+func Cosignatures(ctx context.Context, get func(ctx context.Context, key string) (io.ReadCloser, error),
+	list func(ctx context.Context, prefix string) iter.Seq2[string, error]) (found []Cosignature, err error) {
+	f := files{get, list}
+	for key, err := range list(ctx, CosignaturePrefix) {
+		if err != nil {
+			return nil, fmt.Errorf("list cosignatures: %w", err)
+		}
+		name, hash, _ := strings.Cut(strings.TrimPrefix(key, CosignaturePrefix), "/")
+		size, ok := parseSize(name)
+		if !ok || !isHex(hash, 8) {
+			continue
+		}
+		c := Cosignature{Size: size, Key: hash}
+		line, err := f.read(ctx, key, maxCosignature)
+		if err != nil {
+			return nil, fmt.Errorf("cosignature of %d leaves: %w", size, err)
+		}
+		checkpoint, err := f.read(ctx, CheckpointKey(size), maxCheckpoint)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint of %d leaves: %w", size, err)
+		}
+		if c.Line, c.Checkpoint = string(line), string(checkpoint); c.told() {
+			found = append(found, c)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Cosignature) int { return int(a.Size - b.Size) })
+	return found, nil
+}
+
+// told reads what the line says of itself.
+func (c *Cosignature) told() bool {
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(c.Line, "\n"), "— ")
+	name, encoded, ok2 := strings.Cut(rest, " ")
+	sig, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || !ok2 || err != nil || len(sig) != 12+ed25519.SignatureSize || fmt.Sprintf("%08x", binary.BigEndian.Uint32(sig)) != c.Key {
+		return false
+	}
+	unix := binary.BigEndian.Uint64(sig[4:])
+	c.Name, c.At = name, time.Unix(int64(min(unix, 1<<40)), 0).UTC()
+	return true
 }
 
 func parseCosignerKey(vkey string) (k cosignerKey, err error) {
