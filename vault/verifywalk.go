@@ -295,6 +295,13 @@ func (c *verification) wraps(ctx context.Context, r storage.Region, from string)
 
 func (c *verification) wrap(ctx context.Context, r storage.Region, row catalog.WrapRow) error {
 	key := row.Wrap.Key(row.Binding)
+	if c.state.Asked.Level == LevelRead && c.takesWrap(r, key) {
+		// One request where all is well; what is not is looked into below.
+		if got, err := wrapBytes(ctx, r, key, len(row.Blob)); err == nil && got == row.Blob {
+			c.checked(r.Name)
+			return nil
+		}
+	}
 	info, err := r.Keys.Head(ctx, key)
 	if errors.Is(err, storage.ErrNotExist) {
 		needed, err := c.needsWrap(ctx, r, row)
