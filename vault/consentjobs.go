@@ -432,7 +432,7 @@ func (v *Vault) objectsOut(ctx context.Context, job catalog.Job, owner string, r
 			return err
 		}
 		if oldest <= was {
-			again := min(v.cfg.Poll<<min(job.Attempt, 10), trimAgain)
+			again := min(v.cfg.Poll<<min(job.Attempt, 5), trimAgain)
 			return v.cfg.Catalog.Retry(ctx, job, owner, v.cfg.Now().Add(again), "")
 		}
 	}

@@ -76,6 +76,16 @@ func lying(t *testing.T, root, region string) (objects, wraps []string) {
 	return objects, wraps
 }
 
+// await is eventually for what takes a renewal of keys: slow under the race detector.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("did not become so: %s", what)
+		}
+	}
+}
+
 func clean(t *testing.T, h *vaulttest.House, level string) {
 	t.Helper()
 	report, err := h.Verify(t.Context(), operator, vault.VerifyOptions{Level: level}, nil)
@@ -107,7 +117,7 @@ func TestConsentForACountryBringsDocumentsThereAndItsEndTakesThemAway(t *testing
 		t.Error("the document that is read abroad is another")
 	}
 	later := put(t, h, ct(p, 2))
-	eventually(t, "all objects of the patient abroad", func() bool {
+	await(t, "all objects of the patient abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects) >= 5 && len(wraps) == 2 && state(t, h, vaulttest.Foreign).Pending == 0
 	})
@@ -126,7 +136,7 @@ func TestConsentForACountryBringsDocumentsThereAndItsEndTakesThemAway(t *testing
 	if _, err := h.Open(t.Context(), abroad(), ref); !errors.Is(err, record.ErrDenied) {
 		t.Errorf("Open from abroad after the withdrawal = %v; want denied", err)
 	}
-	eventually(t, "nothing abroad", func() bool {
+	await(t, "nothing abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects)+len(wraps) == 0 && state(t, h, vaulttest.Foreign).Clearing == 0
 	})
@@ -161,7 +171,7 @@ func TestConsentMayCoverStorageAbroadAlone(t *testing.T) {
 	evidence := written(t, h, p)
 	treat(t, h, r.Patient)
 	stored := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Evidence: evidence.ID})
-	eventually(t, "objects abroad", func() bool {
+	await(t, "objects abroad", func() bool {
 		objects, _ := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects) >= 3 && state(t, h, vaulttest.Foreign).Pending == 0
 	})
@@ -173,9 +183,9 @@ func TestConsentMayCoverStorageAbroadAlone(t *testing.T) {
 		t.Error("a consent for storage lets somebody read abroad")
 	}
 	reading := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: evidence.ID})
-	eventually(t, "wraps abroad", func() bool { _, wraps := lying(t, h.Dir, vaulttest.Foreign); return len(wraps) == 2 })
+	await(t, "wraps abroad", func() bool { _, wraps := lying(t, h.Dir, vaulttest.Foreign); return len(wraps) == 2 })
 	withdraw(t, h, r.Patient, reading.ID)
-	eventually(t, "no wraps abroad", func() bool {
+	await(t, "no wraps abroad", func() bool {
 		_, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(wraps) == 0 && state(t, h, vaulttest.Foreign).Clearing == 0
 	})
@@ -184,7 +194,7 @@ func TestConsentMayCoverStorageAbroadAlone(t *testing.T) {
 	}
 	clean(t, h, vault.LevelDecrypt)
 	withdraw(t, h, r.Patient, stored.ID)
-	eventually(t, "nothing abroad", func() bool { objects, _ := lying(t, h.Dir, vaulttest.Foreign); return len(objects) == 0 })
+	await(t, "nothing abroad", func() bool { objects, _ := lying(t, h.Dir, vaulttest.Foreign); return len(objects) == 0 })
 	clean(t, h, vault.LevelList)
 }
 
@@ -197,7 +207,7 @@ func TestAWithdrawalOutlivesTheRegionsAndTheGatewaysAbsence(t *testing.T) {
 	p := patient()
 	r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
 	c := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: evidence.ID})
-	eventually(t, "objects abroad", func() bool {
+	await(t, "objects abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects) >= 2 && len(wraps) == 2 && state(t, h, vaulttest.Foreign).Pending == 0
 	})
@@ -222,7 +232,7 @@ func TestAWithdrawalOutlivesTheRegionsAndTheGatewaysAbsence(t *testing.T) {
 	if len(objects) > 0 && report.Counts[vault.FindingForbidden] == 0 {
 		t.Errorf("findings %v; want what lies in a forbidden jurisdiction", report.Counts)
 	}
-	eventually(t, "nothing abroad", func() bool {
+	await(t, "nothing abroad", func() bool {
 		objects, wraps := lying(t, o.Dir, vaulttest.Foreign)
 		return len(objects)+len(wraps) == 0 && state(t, h, vaulttest.Foreign).Clearing == 0
 	})
@@ -372,7 +382,7 @@ func TestExportsNeedAnAgreementAndConsentAbroad(t *testing.T) {
 // begins later like one that is given then.
 func TestPeriodsOfConsentAreFollowed(t *testing.T) {
 	t.Parallel()
-	at := newClock()
+	at := new(movedClock)
 	o := fast()
 	o.Now = at.now
 	h := vaulttest.New(t, o)
@@ -384,12 +394,12 @@ func TestPeriodsOfConsentAreFollowed(t *testing.T) {
 		t.Error("something lies abroad before the consent begins")
 	}
 	at.forward(61 * time.Minute)
-	eventually(t, "objects abroad", func() bool {
+	await(t, "objects abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects) >= 3 && len(wraps) == 2
 	})
 	at.forward(time.Hour)
-	eventually(t, "nothing abroad", func() bool {
+	await(t, "nothing abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects)+len(wraps) == 0
 	})
@@ -407,7 +417,7 @@ func TestARebuildKnowsWhatPatientsHaveSaid(t *testing.T) {
 	kept := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: evidence.ID})
 	gone := consentTo(t, h, s.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: other.ID})
 	consentTo(t, h, s.Patient, vault.NewConsent{Purpose: record.PurposeResearch, Evidence: other.ID})
-	eventually(t, "objects abroad", func() bool {
+	await(t, "objects abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects) >= 7 && len(wraps) == 4 && state(t, h, vaulttest.Foreign).Pending == 0
 	})
@@ -427,7 +437,7 @@ func TestARebuildKnowsWhatPatientsHaveSaid(t *testing.T) {
 			t.Errorf("consents = %+v; want %+v", got, want)
 		}
 	}
-	eventually(t, "abroad only what consent covers", func() bool {
+	await(t, "abroad only what consent covers", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return slices.Contains(objects, r.ID.Key("objects")) && !slices.Contains(objects, s.ID.Key("objects")) && len(wraps) == 2 &&
 			state(t, h, vaulttest.Foreign).Clearing == 0
@@ -435,7 +445,7 @@ func TestARebuildKnowsWhatPatientsHaveSaid(t *testing.T) {
 	researcher := vaulttest.Actor(record.RoleResearcher)
 	open(t, h, researcher, vault.Ref{Document: s.ID})
 	withdraw(t, h, r.Patient, kept.ID)
-	eventually(t, "nothing abroad", func() bool {
+	await(t, "nothing abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects)+len(wraps) == 0
 	})
@@ -475,7 +485,7 @@ func TestAnUploadUnderWayWhenConsentGoesIsNotPromisedAbroad(t *testing.T) {
 	p := patient()
 	r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
 	c := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Evidence: evidence.ID})
-	eventually(t, "objects abroad", func() bool {
+	await(t, "objects abroad", func() bool {
 		return state(t, h, vaulttest.Foreign).Objects >= 3 && state(t, h, vaulttest.Foreign).Pending == 0
 	})
 	gone := func() { withdraw(t, h, r.Patient, c.ID) }
@@ -487,7 +497,7 @@ func TestAnUploadUnderWayWhenConsentGoesIsNotPromisedAbroad(t *testing.T) {
 	if again := put(t, h, ct(p, 2)); again.Present {
 		t.Error("it was stored all the same")
 	}
-	eventually(t, "nothing abroad", func() bool {
+	await(t, "nothing abroad", func() bool {
 		objects, _ := lying(t, h.Dir, vaulttest.Foreign)
 		return len(objects) == 0
 	})
