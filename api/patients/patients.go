@@ -25,6 +25,9 @@ func Register(r gin.IRouter, cfg Config) {
 	r.POST("/patients/:token/care-team", f.addCare)
 	r.GET("/patients/:token/care-team", f.listCare)
 	r.DELETE("/patients/:token/care-team/:id", f.endCare)
+	r.POST("/patients/:token/consents", f.addConsent)
+	r.GET("/patients/:token/consents", f.listConsents)
+	r.DELETE("/patients/:token/consents/:id", f.withdrawConsent)
 	r.GET("/patients/:token/access-log", f.accessLog)
 }
 

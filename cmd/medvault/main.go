@@ -60,6 +60,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newFetchCommand(a),
 		newStudiesCommand(a),
 		newCareCommand(a),
+		newConsentCommand(a),
 		newReviewsCommand(a),
 		newRederiveCommand(a),
 		newRegionsCommand(a),
