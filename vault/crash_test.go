@@ -40,6 +40,8 @@ func TestMain(m *testing.M) {
 		case err != nil:
 		case os.Getenv(crashLoad) != "":
 			err = loadForEver(dir, os.Getenv(crashLoad) == "all")
+		case os.Getenv(crashLanes) != "":
+			err = storeForLanes(dir, os.Getenv(crashLanes))
 		case os.Getenv(crashRelease) != "":
 			err = releaseAndDie(dir, point)
 		default:

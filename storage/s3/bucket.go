@@ -104,6 +104,10 @@ type Limits struct {
 	Leftover   time.Duration // age at which an unfinished upload in parts counts as cut off; default 24 h
 
 	MaxRetention time.Duration // longest lock from now on that Lock sets; zero: none at all
+
+	// Known says that the bucket was opened before, and found good: that it refuses us now
+	// is a trouble as any other, and no reason not to open it.
+	Known bool
 }
 
 func (l Limits) withDefaults() (Limits, error) {
@@ -125,8 +129,8 @@ func (l Limits) withDefaults() (Limits, error) {
 // Open probes what the bucket can do, which writes and deletes one small object
 // under probe/, and fails when it cannot be read, written and deleted from, or locks
 // whatever is put into it: then nothing that must go could be deleted in time. A
-// service that is away or full now may be well later: its bucket is opened all the
-// same and probed at the first call that depends on it, which fails until then.
+// service that is away or full now, or refuses us as to a bucket that is known, may be well
+// later: its bucket is opened all the same and probed at the first call that depends on it, which fails until then.
 //
 // The credentials need, in the words of AWS, on the bucket: ListBucket,
 // ListBucketVersions, ListBucketMultipartUploads, GetBucketVersioning,
@@ -139,7 +143,10 @@ func Open(ctx context.Context, d Driver, l Limits) (*Bucket, error) {
 		return nil, err
 	}
 	b := &Bucket{driver: d, limits: l, probes: newProbes()}
-	if _, err := b.caps(ctx); err != nil && !errors.Is(err, storage.ErrAway) && !errors.Is(err, storage.ErrFull) {
+	_, err = b.caps(ctx)
+	passing := errors.Is(err, storage.ErrAway) || errors.Is(err, storage.ErrFull) ||
+		l.Known && (errors.Is(err, storage.ErrDenied) || errors.Is(err, storage.ErrClock))
+	if err != nil && !passing {
 		return nil, err
 	}
 	return b, nil
