@@ -41,15 +41,14 @@ func (p renewPayload) String() string { return p.Service + "/" + string(p.Kind) 
 // what the catalog does not have, and whose patient or generation is dead or may not lie
 // there, is not moved and dies with the trim.
 func (v *Vault) orderRenewal(ctx context.Context, tx *catalog.Tx, service string, kind keys.Kind, shard, why string) error {
-	return v.orderRenewalAt(ctx, tx, renewPayload{service, kind, shard}, why, v.cfg.Now())
-}
-
-// orderRenewalAt is orderRenewal that the workers do not touch before a time.
-func (v *Vault) orderRenewalAt(ctx context.Context, tx *catalog.Tx, p renewPayload, why string, at time.Time) error {
-	if err := tx.OrderRenewal(ctx, p.Service, p.Kind, p.Shard, why); err != nil {
+	if err := tx.OrderRenewal(ctx, service, kind, shard, why); err != nil {
 		return err
 	}
-	return tx.Enqueue(ctx, newJob(jobRenew, p.String(), p, at))
+	return v.enqueueRenewal(ctx, tx, renewPayload{service, kind, shard})
+}
+
+func (v *Vault) enqueueRenewal(ctx context.Context, tx *catalog.Tx, p renewPayload) error {
+	return tx.Enqueue(ctx, newJob(jobRenew, p.String(), p, v.cfg.Now()))
 }
 
 // resumeRenewals sees to it that every order has its job.
@@ -60,8 +59,7 @@ func (v *Vault) resumeRenewals(ctx context.Context) error {
 			return err
 		}
 		for _, o := range orders {
-			p := renewPayload{o.Service, o.Kind, o.Shard}
-			if err := tx.Enqueue(ctx, newJob(jobRenew, p.String(), p, v.cfg.Now())); err != nil {
+			if err := v.enqueueRenewal(ctx, tx, renewPayload{o.Service, o.Kind, o.Shard}); err != nil {
 				return err
 			}
 		}
@@ -99,7 +97,7 @@ func (v *Vault) renewJob(ctx context.Context, job catalog.Job, owner string) err
 		if err != nil {
 			return err
 		}
-		return tx.Enqueue(ctx, newJob(jobRenew, p.String(), p, v.cfg.Now())) // ordered again meanwhile
+		return v.enqueueRenewal(ctx, tx, p) // ordered again meanwhile
 	})
 }
 

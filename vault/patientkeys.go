@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +67,16 @@ func (v *Vault) fixKeys(ctx context.Context, p catalog.Patient, k patientKeys) e
 // recordKeys wraps new keys by every home service that answers and records them, with
 // their patient.
 func (v *Vault) recordKeys(ctx context.Context, p catalog.Patient, k patientKeys) error {
+	for try := 1; ; try++ {
+		err := v.tryRecordKeys(ctx, p, k)
+		if !errors.Is(err, catalog.ErrChanged) || try == 5 {
+			return err
+		}
+		// A shard was rotated meanwhile.
+	}
+}
+
+func (v *Vault) tryRecordKeys(ctx context.Context, p catalog.Patient, k patientKeys) error {
 	var rows []catalog.WrapRow
 	var errs []error
 	for _, s := range v.homeServices() {
@@ -89,7 +100,7 @@ func (v *Vault) recordKeys(ctx context.Context, p catalog.Patient, k patientKeys
 		_, _, err := tx.FixWraps(ctx, rows)
 		return err
 	})
-	if errors.Is(err, catalog.ErrChanged) { // a shard was rotated meanwhile
+	if errors.Is(err, catalog.ErrChanged) {
 		return unavailable("keys", err)
 	}
 	if err != nil {
@@ -145,22 +156,36 @@ func (v *Vault) openKeys(ctx context.Context, p catalog.Patient) (patientKeys, e
 	if k, ok := v.deks.get(p.Token, p.Generation); ok {
 		return k, nil
 	}
-	k := patientKeys{Token: p.Token, Generation: p.Generation}
 	rows, err := v.wraps(ctx, string(p.Token), p.Generation)
+	if err != nil {
+		return patientKeys{}, err
+	}
+	k, err := v.unwrapKeys(ctx, p, rows)
+	if err != nil && len(rows) > 0 {
+		// What was read may have been trimmed before it was opened: then there are others.
+		now, again := v.wraps(ctx, string(p.Token), p.Generation)
+		if again != nil || slices.Equal(now, rows) {
+			return k, err
+		}
+		k, err = v.unwrapKeys(ctx, p, now)
+	}
 	if err != nil {
 		return k, err
 	}
+	v.deks.put(k)
+	return k, nil
+}
+
+func (v *Vault) unwrapKeys(ctx context.Context, p catalog.Patient, rows []catalog.WrapRow) (k patientKeys, err error) {
+	k = patientKeys{Token: p.Token, Generation: p.Generation}
 	if len(rows) == 0 {
 		return k, errNoWraps
 	}
 	if k.Content, err = v.unwrap(ctx, rows, keys.Content); err != nil {
 		return k, err
 	}
-	if k.Identity, err = v.unwrap(ctx, rows, keys.Identity); err != nil {
-		return k, err
-	}
-	v.deks.put(k)
-	return k, nil
+	k.Identity, err = v.unwrap(ctx, rows, keys.Identity)
+	return k, err
 }
 
 func (k patientKeys) binding(kind keys.Kind) keys.Binding {
@@ -208,17 +233,75 @@ func (v *Vault) placeWraps(ctx context.Context, k patientKeys, region string) er
 		if b.Kind == keys.Identity {
 			dek = k.Identity
 		}
-		row, err := v.rowFor(ctx, r, b, dek, rows)
+		row, err := v.placeWrap(ctx, r, b, dek, rows)
 		if err != nil {
-			return err
-		}
-		if err := putWrap(ctx, r, row); err != nil {
 			return err
 		}
 		placed = append(placed, row)
 	}
 	v.held.add(k, region, placed)
 	return nil
+}
+
+// placeWrap puts the wrap of a key by the region's service there. rows are the key's as
+// they were read.
+func (v *Vault) placeWrap(ctx context.Context, r storage.Region, b keys.Binding, dek keys.DEK, rows []catalog.WrapRow) (row catalog.WrapRow, err error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		row, err = v.rowFor(ctx, r, b, dek, rows)
+		if err == nil {
+			row, err = v.upToDate(ctx, v.cfg.Services[r.Name], row)
+		}
+		var behind bool
+		if err == nil {
+			if err = putWrap(ctx, r, row); err != nil {
+				return row, err
+			}
+			// A rotation that had listed the region before our wrap came there does not
+			// wait for it. One that has not will find it.
+			behind, err = v.behind(ctx, row)
+		}
+		if err == nil && !behind {
+			return row, nil
+		}
+		if err != nil && !errors.Is(err, catalog.ErrChanged) {
+			return row, err
+		}
+		if try == tries {
+			return row, unavailable("keys", fmt.Errorf("place a wrap of the %s key in %s: its shard is rotated again and again", b.Kind, r.Name))
+		}
+		if rows, err = v.wraps(ctx, b.Token, b.Generation); err != nil {
+			return row, err
+		}
+	}
+}
+
+// behind says whether a wrap is of an older version than its shard has now.
+func (v *Vault) behind(ctx context.Context, row catalog.WrapRow) (behind bool, err error) {
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		current, err := tx.Shard(ctx, row.Service, row.Kind, row.Shard)
+		behind = row.Version < current
+		return err
+	})
+	return behind, err
+}
+
+// upToDate moves a wrap that a rotation has not come to yet. Moved or gone meanwhile:
+// catalog.ErrChanged.
+func (v *Vault) upToDate(ctx context.Context, s keys.Wrapper, row catalog.WrapRow) (catalog.WrapRow, error) {
+	behind, err := v.behind(ctx, row)
+	if err != nil || !behind {
+		return row, err
+	}
+	moved, err := s.Rewrap(ctx, []keys.Bound{{Binding: row.Binding, Wrap: row.Wrap}})
+	if errors.Is(err, keys.ErrRefused) { // trimmed since we read it
+		return row, fmt.Errorf("%w: %w", catalog.ErrChanged, err)
+	}
+	if err != nil {
+		return row, err
+	}
+	row.Wrap = moved[0]
+	return row, v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.MoveWrap(ctx, row) })
 }
 
 // stillHolds says whether the region has both wraps that were placed there.
@@ -246,6 +329,13 @@ func (v *Vault) rowFor(ctx context.Context, r storage.Region, b keys.Binding, de
 		}
 	}
 	row, err := wrapThere(ctx, r, s, b, dek)
+	if err == nil {
+		// One of an older version is not recorded any more.
+		var behind bool
+		if behind, err = v.behind(ctx, row); behind && err == nil {
+			err = errNoWraps
+		}
+	}
 	if errors.Is(err, errNoWraps) {
 		row, err = wrapOne(ctx, s, b, dek)
 	}

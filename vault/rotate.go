@@ -163,9 +163,8 @@ func (v *Vault) RotateKeys(ctx context.Context, a record.Actor) ([]Rotation, err
 // rotateShard orders the renewal of a shard and carries it out. Refused by the service:
 // the order is taken back.
 func (v *Vault) rotateShard(ctx context.Context, a record.Actor, p renewPayload, r *Rotation) error {
-	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
-		return v.orderRenewalAt(ctx, tx, p, "rotation", v.cfg.Now().Add(renewLease)) // we do it; should we die, a worker does
-	})
+	// No job yet: we do it. Should we die, a worker is told by the order.
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.OrderRenewal(ctx, p.Service, p.Kind, p.Shard, "rotation") })
 	if err != nil {
 		return fmt.Errorf("rotate %s: %w", p, err)
 	}
@@ -181,7 +180,10 @@ func (v *Vault) rotateShard(ctx context.Context, a record.Actor, p renewPayload,
 			"this gateway's credential may not rotate keys: run medvault keys rotate --config on its host")
 	}
 	r.add(done, v.cfg.Now())
-	return nil
+	if len(done.pending) == 0 {
+		return nil
+	}
+	return v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return v.enqueueRenewal(ctx, tx, p) })
 }
 
 // renewNow is renewShard that waits for whoever is at it.

@@ -442,3 +442,31 @@ func troubleOf(r storage.Region, err error) obstacle {
 	}
 	return obstacle{Region: r.Name, Reason: failureCode(err)}
 }
+
+// olderLies says whether a region holds an older wrap in the place of one that a renewal
+// under way has moved in the catalog. Until the trim it opens, so nothing is amiss.
+func (c *verification) olderLies(ctx context.Context, r storage.Region, row catalog.WrapRow) (bool, error) {
+	s := c.v.cfg.Services[r.Name]
+	order, err := c.v.renewalOf(ctx, renewPayload{row.Service, row.Kind, row.Shard})
+	if errors.Is(err, catalog.ErrNotFound) || err == nil && order.Target == 0 {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_, oldest, err := s.Version(ctx, row.Kind, row.Shard)
+	if err != nil {
+		return false, nil // then nothing opens, and that is said
+	}
+	for older := row; older.Version > oldest; {
+		older.Version--
+		_, err := r.Keys.Head(ctx, older.Wrap.Key(older.Binding))
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, storage.ErrNotExist) {
+			return false, ofRegion(err)
+		}
+	}
+	return false, nil
+}

@@ -320,6 +320,9 @@ func (c *verification) wrap(ctx context.Context, r storage.Region, row catalog.W
 			if moved, err := c.moved(ctx, row); moved || err != nil {
 				return err
 			}
+			if older, err := c.olderLies(ctx, r, row); older || err != nil {
+				return err
+			}
 			c.found(Finding{Type: FindingWrapMissing, Region: r.Name, Object: key, Evidence: "the wrap is not there", Repair: repairWrap})
 			return nil
 		}

@@ -504,18 +504,27 @@ func TestDocumentsOfAScope(t *testing.T) {
 	})
 }
 
-func TestPlacementsAndManifest(t *testing.T) {
+// placed is what a region must hold of one object.
+type placed struct {
+	Key    string
+	ID     record.ObjectID
+	Size   int64
+	SHA256 [32]byte
+	Placed bool
+}
+
+func TestPlacementsAndAccounts(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
 		c := db.open(t)
-		var want []catalog.Expected
+		var want []placed
 		for n := range 7 {
 			d := newDocument(1, "2.25.1", "2.25.11", n)
 			insert(t, c, d)
-			want = append(want, catalog.Expected{Key: d.Key(), ID: d.ID, Size: d.Size, SHA256: d.SHA256, Placed: n%2 == 0})
+			want = append(want, placed{Key: d.Key(), ID: d.ID, Size: d.Size, SHA256: d.SHA256, Placed: n%2 == 0})
 		}
 		rec := newDocument(1, "", "", 90).Object
 		rec.Class, rec.Kind = catalog.ClassRecords, record.KindRecord
-		want = append(want, catalog.Expected{Key: rec.Key(), ID: rec.ID, Size: rec.Size, SHA256: rec.SHA256})
+		want = append(want, placed{Key: rec.Key(), ID: rec.ID, Size: rec.Size, SHA256: rec.SHA256})
 		update(t, c, func(ctx context.Context, tx *catalog.Tx) error {
 			if err := tx.InsertRecord(ctx, rec, "care"); err != nil {
 				return err
@@ -532,22 +541,24 @@ func TestPlacementsAndManifest(t *testing.T) {
 			}
 			return tx.Promise(ctx, want[0].ID, []string{"north"}) // again: stays placed
 		})
-		slices.SortFunc(want, func(a, b catalog.Expected) int { return strings.Compare(a.Key, b.Key) })
+		slices.SortFunc(want, func(a, b placed) int { return strings.Compare(a.Key, b.Key) })
 
 		view(t, c, func(ctx context.Context, tx *catalog.Tx) error {
-			var got []catalog.Expected
+			var got []placed
 			for after := ""; ; after = got[len(got)-1].Key {
-				page, err := tx.Manifest(ctx, "north", after, 3)
+				page, err := tx.Accounts(ctx, "north", after, false, 3)
 				if err != nil {
 					return err
 				}
 				if len(page) == 0 {
 					break
 				}
-				got = append(got, page...)
+				for _, e := range page {
+					got = append(got, placed{e.Key(), e.ID, e.Size, e.SHA256, e.Placed})
+				}
 			}
 			if !reflect.DeepEqual(got, want) {
-				t.Errorf("Manifest = %v; want %v", got, want)
+				t.Errorf("Accounts = %v; want %v", got, want)
 			}
 			var bytes int64
 			for _, e := range want {

@@ -63,34 +63,6 @@ func (t *Tx) Placements(ctx context.Context, id record.ObjectID) (map[string]boo
 	return placed, nil
 }
 
-// Expected is what a region must hold under a key.
-type Expected struct {
-	Key    string
-	ID     record.ObjectID
-	Size   int64
-	SHA256 [32]byte
-	Placed bool // false: promised, the copy is still to be made
-	Leaves bool // superseded: whether it still lies there does not matter
-}
-
-// Manifest lists what a region must hold, in ascending byte order of key, up to
-// limit behind the key after.
-func (t *Tx) Manifest(ctx context.Context, region, after string, limit int) ([]Expected, error) {
-	rows, err := t.q.Manifest(ctx, query.ManifestParams{Region: region, After: after, MaxRows: limit32(limit)})
-	if err != nil {
-		return nil, attempt(err, "manifest of %s", region)
-	}
-	expected := make([]Expected, len(rows))
-	for i, r := range rows {
-		sum, err := sha256Of(r.Sha256)
-		if err != nil {
-			return nil, attempt(err, "manifest of %s: %s", region, r.Key)
-		}
-		expected[i] = Expected{Key: r.Key, ID: record.ObjectID(r.Object), Size: r.Size, SHA256: sum, Placed: r.PlacedAt != 0, Leaves: r.SupersededBy != ""}
-	}
-	return expected, nil
-}
-
 // RegionStats counts the objects and bytes that lie in a region and the copies that
 // are still to be made.
 func (t *Tx) RegionStats(ctx context.Context, region string) (objects, bytes, pending int64, err error) {

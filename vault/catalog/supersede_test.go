@@ -46,9 +46,9 @@ func TestANewDocumentTakesThePlaceOfAnOldOne(t *testing.T) {
 			if err != nil || total != 1 || found[0].Sample != last.ID {
 				t.Errorf("search finds %+v, %v; want the newest", found, err)
 			}
-			expected, err := tx.Manifest(ctx, "a", "", 10)
+			expected, err := tx.Accounts(ctx, "a", "", false, 10)
 			if err != nil || len(expected) != 1 || !expected[0].Leaves {
-				t.Errorf("manifest = %+v, %v; want the old object, leaving", expected, err)
+				t.Errorf("Accounts = %+v, %v; want the old object, leaving", expected, err)
 			}
 			return nil
 		})

@@ -18,7 +18,8 @@ type Account struct {
 	Country string // of the patient; "" when the object is about none
 }
 
-// Accounts is Manifest with what a verification asks of every object; without tails
+// Accounts lists what a region must hold, in ascending byte order of key, up to limit
+// behind the key after, with what a verification asks of every object; without tails
 // Footer is left empty. See inRegion for the cost of a page.
 func (t *Tx) Accounts(ctx context.Context, region, after string, tails bool, limit int) ([]Account, error) {
 	footer := "o.footer"

@@ -12,12 +12,6 @@ WHERE key IN (sqlc.arg(object_key), sqlc.arg(record_key)) AND region = sqlc.arg(
 -- name: ListPlacements :many
 SELECT region, placed_at FROM placements WHERE key IN (sqlc.arg(object_key), sqlc.arg(record_key)) ORDER BY region;
 
--- name: Manifest :many
-SELECT p.key, p.object, o.size, o.sha256, p.placed_at, o.superseded_by
-FROM placements p JOIN objects o ON o.id = p.object
-WHERE p.region = sqlc.arg(region) AND p.key > sqlc.arg(after)
-ORDER BY p.key LIMIT sqlc.arg(max_rows);
-
 -- name: RegionStats :one
 SELECT CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS objects,
        CAST(COALESCE(SUM(CASE WHEN p.placed_at <> 0 THEN p.size ELSE 0 END), 0) AS BIGINT) AS bytes,

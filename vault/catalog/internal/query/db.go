@@ -156,9 +156,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.lockShardStmt, err = db.PrepareContext(ctx, lockShard); err != nil {
 		return nil, fmt.Errorf("error preparing query LockShard: %w", err)
 	}
-	if q.manifestStmt, err = db.PrepareContext(ctx, manifest); err != nil {
-		return nil, fmt.Errorf("error preparing query Manifest: %w", err)
-	}
 	if q.markPlacedStmt, err = db.PrepareContext(ctx, markPlaced); err != nil {
 		return nil, fmt.Errorf("error preparing query MarkPlaced: %w", err)
 	}
@@ -435,11 +432,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing lockShardStmt: %w", cerr)
 		}
 	}
-	if q.manifestStmt != nil {
-		if cerr := q.manifestStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing manifestStmt: %w", cerr)
-		}
-	}
 	if q.markPlacedStmt != nil {
 		if cerr := q.markPlacedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing markPlacedStmt: %w", cerr)
@@ -608,7 +600,6 @@ type Queries struct {
 	lockJobStmt               *sql.Stmt
 	lockPatientStmt           *sql.Stmt
 	lockShardStmt             *sql.Stmt
-	manifestStmt              *sql.Stmt
 	markPlacedStmt            *sql.Stmt
 	moveSuccessorsStmt        *sql.Stmt
 	pendingJobsStmt           *sql.Stmt
@@ -676,7 +667,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		lockJobStmt:               q.lockJobStmt,
 		lockPatientStmt:           q.lockPatientStmt,
 		lockShardStmt:             q.lockShardStmt,
-		manifestStmt:              q.manifestStmt,
 		markPlacedStmt:            q.markPlacedStmt,
 		moveSuccessorsStmt:        q.moveSuccessorsStmt,
 		pendingJobsStmt:           q.pendingJobsStmt,

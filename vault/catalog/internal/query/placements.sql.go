@@ -46,58 +46,6 @@ func (q *Queries) ListPlacements(ctx context.Context, arg ListPlacementsParams) 
 	return items, nil
 }
 
-const manifest = `-- name: Manifest :many
-SELECT p.key, p.object, o.size, o.sha256, p.placed_at, o.superseded_by
-FROM placements p JOIN objects o ON o.id = p.object
-WHERE p.region = $1 AND p.key > $2
-ORDER BY p.key LIMIT $3
-`
-
-type ManifestParams struct {
-	Region  string
-	After   string
-	MaxRows int32
-}
-
-type ManifestRow struct {
-	Key          string
-	Object       string
-	Size         int64
-	Sha256       []byte
-	PlacedAt     int64
-	SupersededBy string
-}
-
-func (q *Queries) Manifest(ctx context.Context, arg ManifestParams) ([]ManifestRow, error) {
-	rows, err := q.query(ctx, q.manifestStmt, manifest, arg.Region, arg.After, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ManifestRow
-	for rows.Next() {
-		var i ManifestRow
-		if err := rows.Scan(
-			&i.Key,
-			&i.Object,
-			&i.Size,
-			&i.Sha256,
-			&i.PlacedAt,
-			&i.SupersededBy,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const markPlaced = `-- name: MarkPlaced :execrows
 UPDATE placements SET placed_at = CASE WHEN placed_at = 0 THEN CAST($1 AS BIGINT) ELSE placed_at END
 WHERE key IN ($2, $3) AND region = $4
