@@ -152,11 +152,7 @@ func (v *Vault) placeHouseKey(ctx context.Context, name string, dek keys.DEK, ro
 		// One that hangs does not keep a gateway from starting.
 		ctx, cancel := context.WithTimeout(ctx, startTimeout)
 		defer cancel()
-		row, err := v.rowFor(ctx, r, houseBinding(name), dek, rows)
-		if err == nil {
-			err = putWrap(ctx, r, row)
-		}
-		if err != nil {
+		if _, err := v.placeWrap(ctx, r, houseBinding(name), dek, rows); err != nil {
 			v.cfg.Log.Warn("house key not placed", "region", r.Name, "err", err)
 			errs = append(errs, fmt.Errorf("region %s: %w", r.Name, err))
 		}
