@@ -54,7 +54,7 @@ func main() {
 	o.listSizes = sizes{10_000, 100_000}
 	flag.Var(&o.listSizes, "list-sizes", "with --only list: objects in a region (add 1000000 for the whole bar: a million files, some minutes)")
 	flag.Float64Var(&o.readRate, "read-rate", 15, "with --only gateways: documents a second that each of two gateways serves")
-	flag.IntVar(&o.disasterDocs, "disaster-docs", 10_000, "with --only disaster: documents stored before the gateway is killed; a quarter of them on S3")
+	flag.IntVar(&o.disasterDocs, "disaster-docs", 5_000, "with --only disaster: documents stored before the gateway is killed; a quarter of them on S3")
 	flag.IntVar(&o.logRows, "log-rows", 50_000, "with --only log: leaves and objects in the catalog")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
