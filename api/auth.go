@@ -20,6 +20,9 @@ import (
 // vault.Vault.ID.
 const vaultHeader = "Medvault-Vault"
 
+// endsHeader warns whose access ends within 30 days: why, and when.
+const endsHeader = "Medvault-Access-Ends"
+
 // authenticate lets nobody unknown past it, and writes down whom it turned away.
 func (s *Server) authenticate(c *gin.Context) {
 	a, err := s.identify(c)
@@ -29,6 +32,17 @@ func (s *Server) authenticate(c *gin.Context) {
 		}
 		answer.Error(c, err)
 		return
+	}
+	a, soon, err := s.cfg.Vault.Recognize(c.Request.Context(), a)
+	if err != nil {
+		if logErr := s.turnedAway(c, a, err); logErr != nil {
+			err = fmt.Errorf("log a refusal: %w", logErr)
+		}
+		answer.Error(c, err)
+		return
+	}
+	for _, w := range soon {
+		c.Writer.Header().Add(endsHeader, w.Reason+" "+w.At.UTC().Format(time.RFC3339))
 	}
 	c.Header(vaultHeader, s.cfg.Vault.ID())
 	answer.SetActor(c, a)

@@ -28,6 +28,7 @@ import (
 	"medvault/api/operations"
 	"medvault/api/patients"
 	"medvault/api/reviews"
+	"medvault/api/staff"
 	"medvault/api/transport"
 	"medvault/vault"
 	"medvault/vault/record"
@@ -156,6 +157,7 @@ func (s *Server) routes() http.Handler {
 	patients.Register(v1, patients.Config{Vault: s.cfg.Vault})
 	credentials.Register(v1, credentials.Config{Vault: s.cfg.Vault})
 	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})
+	staff.Register(v1, staff.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
 	exports.Register(v1, exports.Config{Vault: s.cfg.Vault})
 	fhir.Register(known.Group("/fhir"), fhir.Config{Vault: s.cfg.Vault})

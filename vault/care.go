@@ -203,7 +203,7 @@ func (v *Vault) autoCare(ctx context.Context, p record.PatientToken) error {
 	}
 	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: v.cfg.AutoCare, From: v.cfg.Now(), Origin: originAutoCare, By: "medvault"}
 	err = v.addCare(ctx, act{
-		Actor:  record.Actor{ID: "medvault", Role: record.RoleAdmin, Country: v.cfg.Home, Purpose: record.PurposeSystem},
+		Actor:  record.Actor{ID: "medvault", Role: record.RoleAdmin, Country: v.cfg.Home, Purpose: record.PurposeSystem, Inside: true},
 		Action: record.ActionCareAdd, Patient: p, Object: c.ID, Origin: originAutoCare,
 	}, c)
 	if errors.Is(err, errTreated) {

@@ -16,6 +16,7 @@ import (
 	"medvault/vault/consent"
 	"medvault/vault/record"
 	"medvault/vault/residency"
+	"medvault/vault/staff"
 )
 
 // act is something an actor wants to do.
@@ -123,6 +124,11 @@ func (v *Vault) Refused(ctx context.Context, who record.Actor, reason string) er
 // decide gathers the facts of an act and asks the policies. It writes nothing:
 // whoever calls it writes the leaf in the same transaction, before the act.
 func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decision, error) {
+	actor, stands, err := v.standing(ctx, tx, a.Actor)
+	if err != nil {
+		return access.Decision{}, err
+	}
+	a.Actor = actor
 	revoked, err := tx.Revoked(ctx, a.Actor)
 	if err != nil {
 		return access.Decision{}, err
@@ -130,7 +136,7 @@ func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decis
 	if revoked {
 		return access.Decision{Reason: reasonRevoked, MayKnow: a.Patient == ""}, nil
 	}
-	req := access.Request{Actor: a.Actor, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin, Kind: a.Kind}
+	req := access.Request{Actor: a.Actor, Standing: stands, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin, Kind: a.Kind}
 	var flow residency.Verdict
 	if a.Patient != "" {
 		facts, verdict, err := v.patientFacts(ctx, tx, a)
@@ -243,6 +249,9 @@ func refusal(a act, d access.Decision) error {
 	}
 	if d.Reason == reasonRevoked {
 		return errRevoked()
+	}
+	if advice := staff.Advice(d.Reason); advice != "" {
+		return record.Refuse(record.ErrDenied, d.Reason, advice)
 	}
 	return record.Refuse(record.ErrDenied, d.Reason, "the vault's policies refuse this act to this role, purpose or person")
 }

@@ -16,6 +16,7 @@ import (
 	"medvault/vault/access"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
+	"medvault/vault/staff"
 )
 
 // Ref names what to open: by UIDs, original or mapped, or by object id.
@@ -124,7 +125,7 @@ func (v *Vault) scopes(a record.Actor, ref Ref) []namedScope {
 		return []namedScope{{Scope: catalog.Scope{Patient: ref.Patient}}}
 	}
 	a.Scopes = "" // what a token was let in for changes nothing about whom its person may know
-	searching := v.cfg.Access.Decide(access.Request{Actor: a, Action: record.ActionSearch, Now: v.cfg.Now()})
+	searching := v.cfg.Access.Decide(access.Request{Actor: a, Standing: staff.Good, Action: record.ActionSearch, Now: v.cfg.Now()})
 	if searching.View == record.ViewDeidentified {
 		return []namedScope{{Scope: catalog.Scope{Study: ref.Study, Series: ref.Series, Instance: ref.Instance}}}
 	}

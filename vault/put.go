@@ -99,7 +99,15 @@ func (v *Vault) acknowledge(ctx context.Context, r Receipt, err error) (Receipt,
 // read. Whoever passes may still be refused for a patient.
 func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 	store := act{Actor: a, Action: record.ActionStore}
-	if d := v.cfg.Access.Decide(access.Request{Actor: a, Action: store.Action, Now: v.cfg.Now()}); d.Allow {
+	var d access.Decision
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		d, err = v.decide(ctx, tx, store)
+		return err
+	})
+	switch {
+	case err != nil:
+		return unavailable("catalog", err)
+	case d.Allow:
 		return nil
 	}
 	return v.refuse(ctx, store)

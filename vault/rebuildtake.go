@@ -672,6 +672,11 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited stri
 			return err
 		}
 	}
+	if t.object.Patient == record.House {
+		if err := takeHouseRecord(ctx, tx, t.id, t.stored.Type, t.value); err != nil {
+			return err
+		}
+	}
 	return r.keepTaken(ctx, tx, t)
 }
 

@@ -256,7 +256,7 @@ func (v *Vault) rederive(ctx context.Context, r catalog.Rederivation, d catalog.
 	}
 	_, err = v.supersede(ctx, supersession{
 		act: act{
-			Actor:  record.Actor{ID: "medvault", Role: record.RoleOperator, Country: v.cfg.Home, Purpose: record.PurposeSystem},
+			Actor:  record.Actor{ID: "medvault", Role: record.RoleOperator, Country: v.cfg.Home, Purpose: record.PurposeSystem, Inside: true},
 			Action: record.ActionSupersede, Patient: d.Patient, Object: d.ID, Origin: originRederive,
 		},
 		old: d, decision: was.Release, persons: []string{r.ProposedBy, r.ApprovedBy},

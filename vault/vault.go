@@ -57,6 +57,8 @@ type Config struct {
 	Now       func() time.Time                 // default time.Now
 	Drill     DrillEvery                       // how often it is tried whether everything would come back; default never
 
+	InsecureActors bool // only for tests of something else: no register is asked, everybody is who they say
+
 	Uncertified bool // dev only: a region without a certification is nothing to be warned of
 }
 

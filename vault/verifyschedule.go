@@ -130,7 +130,7 @@ func (v *Vault) reschedule(ctx context.Context, e VerifyEvery, s catalog.VerifyS
 
 // self is the vault as an actor of its own.
 func (v *Vault) self() record.Actor {
-	return record.Actor{ID: "medvault", Role: record.RoleOperator, Country: v.cfg.Home, Purpose: record.PurposeSystem}
+	return record.Actor{ID: "medvault", Role: record.RoleOperator, Country: v.cfg.Home, Purpose: record.PurposeSystem, Inside: true}
 }
 
 // renewLease keeps a lease until stop, which waits for it to end.

@@ -32,6 +32,7 @@ type Config struct {
 	Write     WriteConfig    `yaml:"write"`
 	Identity  IdentityConfig `yaml:"identity"`
 	Limits    LimitsConfig   `yaml:"limits"`
+	Staff     StaffConfig    `yaml:"staff"`
 	DPO       DPOConfig      `yaml:"dpo"`
 
 	Deidentification DeidentificationConfig `yaml:"deidentification"`

@@ -41,6 +41,7 @@ import (
 	"medvault/keys/transit"
 	regional "medvault/storage/minio"
 	"medvault/storage/storetest"
+	"medvault/vault"
 	"medvault/vault/record"
 )
 
@@ -48,6 +49,8 @@ import (
 // regions and an issuer of tokens, all spoken to by TLS, and a configuration that
 // names them.
 type deployment struct {
+	enlisted bool // staff are on the register
+
 	t       *testing.T
 	dir     string
 	ca      *authority
@@ -80,6 +83,7 @@ func newDeployment(t *testing.T, profile transport.Profile, raft bool) *deployme
 	d.cfg.Workers.Poll = 50 * time.Millisecond
 	d.cfg.ShutdownGrace = 20 * time.Second
 	d.cfg.DPO.Email = "dpo@hospital.example"
+	d.cfg.Staff.FirstAdmin = person(record.RoleAdmin)
 
 	d.issuer = newTokenIssuer(t, d)
 	caFile := filepath.Join(d.dir, "ca.pem")
@@ -559,6 +563,7 @@ func (d *deployment) serve(name string) *gatewayProcess {
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		if resp, err := (&http.Client{Transport: g.over}).Get(g.url + "/healthz"); err == nil {
 			resp.Body.Close()
+			d.enlist(g)
 			return g
 		}
 		select {
@@ -602,6 +607,36 @@ func (s *seenClient) last() (http.Header, *tls.ConnectionState) {
 func (g *gatewayProcess) as(role record.Role) *client.Client {
 	g.d.t.Helper()
 	return g.with(g.d.issuer.token(g.d.t, person(role), role, time.Hour))
+}
+
+// staffRecords are the house records of enlist: the house, a person of every role of
+// staff, and someone.
+const staffRecords = 11
+
+// enlist enters a person of every role into the register of a new vault.
+func (d *deployment) enlist(g *gatewayProcess) {
+	d.t.Helper()
+	if d.enlisted {
+		return
+	}
+	d.enlisted = true
+	admin := g.as(record.RoleAdmin)
+	until(d.t, "the first administrator is entered", func() bool {
+		_, err := admin.StaffMe(d.t.Context())
+		return err == nil
+	})
+	people := map[string]record.Role{"someone": record.RoleOperator}
+	for _, role := range record.Roles() {
+		if role != record.RoleAdmin && role != record.RolePatient && role != record.RoleGuardian {
+			people[person(role)] = role
+		}
+	}
+	trained := []vault.Training{{At: time.Now().Add(-time.Hour)}}
+	for subject, role := range people {
+		if _, err := admin.AddStaff(d.t.Context(), vault.StaffPerson{Subject: subject, Roles: []record.Role{role}, Institution: "house", Trainings: trained}); err != nil {
+			d.t.Fatalf("enlist %s: %v", subject, err)
+		}
+	}
 }
 
 func person(role record.Role) string { return "person-" + string(role) }

@@ -92,6 +92,9 @@ func dev(ctx context.Context, a *app, o devOptions) error {
 		return err
 	}
 	return h.gateway(ctx, cfg, auth, log, func() error {
+		if err := devRegister(ctx, h.vault); err != nil {
+			return fmt.Errorf("staff register: %w", err)
+		}
 		if !o.noSample {
 			if err := storeSample(ctx, dir, cfg.PublicURL, tokens[record.RoleRadiology]); err != nil {
 				return fmt.Errorf("store the sample: %w", err)

@@ -199,5 +199,5 @@ func localAdmin(cfg *Config) record.Actor {
 		account = u.Username
 	}
 	return record.Actor{ID: "local:" + account, Role: record.RoleAdmin, Purpose: record.PurposeSystem,
-		Institution: cfg.Identity.Institution, Country: cfg.Home}
+		Institution: cfg.Identity.Institution, Country: cfg.Home, Inside: true}
 }

@@ -61,6 +61,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newStudiesCommand(a),
 		newCareCommand(a),
 		newConsentCommand(a),
+		newStaffCommand(a),
 		newReviewsCommand(a),
 		newRederiveCommand(a),
 		newRegionsCommand(a),

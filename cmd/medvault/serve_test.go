@@ -130,8 +130,8 @@ func (g *gatewayProcess) pending(t *testing.T, region string) int64 {
 }
 
 // wrapsOfOne are the wraps of a vault with one patient: two of the patient's keys and
-// three of the house.
-const wrapsOfOne = 5
+// four of the house.
+const wrapsOfOne = 6
 
 // TestServe is the life of a deployment: two gateways on one PostgreSQL, a key
 // service for each region, three regions at home and one abroad, an OpenID issuer,
@@ -191,8 +191,8 @@ func TestServe(t *testing.T) {
 		until(t, "copies are made", func() bool {
 			return a.pending(t, "cn-north")+a.pending(t, "cn-east")+a.pending(t, "cn-south") == 0
 		})
-		if report := b.clean(t); report.Checked != int64(3*(p.objects+wrapsOfOne)) {
-			t.Errorf("verified %d; want %d objects and %d wraps in each of 3 regions", report.Checked, p.objects, wrapsOfOne)
+		if report := b.clean(t); report.Checked != int64(3*(p.objects+staffRecords+wrapsOfOne)) {
+			t.Errorf("verified %d; want %d objects and %d wraps in each of 3 regions", report.Checked, p.objects+staffRecords, wrapsOfOne)
 		}
 		var wraps []string
 		for _, r := range d.regions {
@@ -203,8 +203,8 @@ func TestServe(t *testing.T) {
 				}
 				continue
 			}
-			if len(data) != p.objects || len(keys) != wrapsOfOne {
-				t.Errorf("%s holds %d objects and %d wraps; want %d and %d", r.name, len(data), len(keys), p.objects, wrapsOfOne)
+			if len(data) != p.objects+staffRecords || len(keys) != wrapsOfOne {
+				t.Errorf("%s holds %d objects and %d wraps; want %d and %d", r.name, len(data), len(keys), p.objects+staffRecords, wrapsOfOne)
 			}
 			for _, k := range keys { // name, version, ETag: the hash of the wrap
 				wraps = append(wraps, strings.Fields(k)[1])
@@ -219,7 +219,7 @@ func TestServe(t *testing.T) {
 	step("metrics", func(t *testing.T) {
 		text := a.metrics()
 		for _, want := range []string{`medvault_region_up{region="cn-east"} 1`, `medvault_key_service_up{region="sg-1"} 1`,
-			`medvault_region_pending_copies{region="cn-south"} 0`, fmt.Sprintf(`medvault_region_objects{region="cn-north"} %d`, p.objects),
+			`medvault_region_pending_copies{region="cn-south"} 0`, fmt.Sprintf(`medvault_region_objects{region="cn-north"} %d`, p.objects+staffRecords),
 			`medvault_region_objects{region="sg-1"} 0`} {
 			if !strings.Contains(text, want) {
 				t.Errorf("metrics lack %s", want)

@@ -35,6 +35,7 @@ const (
 // Request is one act to decide. Everything it depends on is in it.
 type Request struct {
 	Actor    record.Actor
+	Standing string // by the staff register: a value of vault/staff; "" is on no register
 	Action   record.Action
 	Now      time.Time
 	Patient  *Patient    // nil: not about one patient; a store or search before the patient is known

@@ -66,6 +66,8 @@ var rights = []right{
 	{"clinician", "attest.read", "HQUALIMP HOPERAT", "own", "deidentified"},
 	{"reviewer", "review.list", "HQUALIMP HOPERAT", "house any", "deidentified"},
 	{"reviewer", "review.read review.release review.refuse", "HQUALIMP HOPERAT", "any", "deidentified"},
+	{"admin", "staff.manage staff.list", "HSYSADMIN HOPERAT", "house", ""},
+	{"dpo", "staff.list", "HCOMPL", "house", ""},
 	{"dpo", "rederivation.propose rederivation.approve rederivation.read", "HCOMPL", "house", ""},
 	{"admin", "rederivation.approve rederivation.read", "HSYSADMIN HOPERAT", "house", ""},
 	{"admin", "token.create token.revoke token.list revocation.add revocation.lift revocation.list", "HSYSADMIN HOPERAT", "house", ""},
@@ -117,7 +119,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.status", "keys.rotate", "attest.read", "document.export",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read",
-		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "patient.know", "", "document.delete"}
+		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {
 		patients = append(patients, &access.Patient{Token: token, State: "active",
@@ -139,7 +141,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 							if document != nil && (action != "document.read" || patient == nil || patient.State != "active") {
 								continue // nothing else looks at it
 							}
-							r := access.Request{Action: action, Now: noon, Patient: patient, Document: document, Origin: "http",
+							r := access.Request{Standing: "good", Action: action, Now: noon, Patient: patient, Document: document, Origin: "http",
 								Actor: record.Actor{ID: "u1", Role: role, Purpose: purpose, Country: "CN"}}
 							want, view := expected(r)
 							got := e.Decide(r)
@@ -209,16 +211,16 @@ func TestReasonsAndWhoMayKnow(t *testing.T) {
 		{"care of nobody", "admin", "HSYSADMIN", "care.add", nil, nil, "request-invalid", false},
 		{"nobody", "", "TREAT", "document.read", own, ct, "no-identity", false},
 	} {
-		got := e.Decide(access.Request{Action: row.action, Now: noon, Patient: row.patient, Document: row.document,
+		got := e.Decide(access.Request{Standing: "good", Action: row.action, Now: noon, Patient: row.patient, Document: row.document,
 			Actor: record.Actor{ID: "u1", Role: row.role, Purpose: row.purpose}})
 		if got.Allow || got.Reason != row.reason || got.MayKnow != row.know {
 			t.Errorf("%s: allow %v, reason %q, may know %v; want refused, %q, %v", row.name, got.Allow, got.Reason, got.MayKnow, row.reason, row.know)
 		}
 	}
-	if got := e.Decide(access.Request{Action: record.ActionSearch, Actor: record.Actor{Role: record.RoleClinician, Purpose: "TREAT"}}); got.Allow {
+	if got := e.Decide(access.Request{Standing: "good", Action: record.ActionSearch, Actor: record.Actor{Role: record.RoleClinician, Purpose: "TREAT"}}); got.Allow {
 		t.Errorf("an actor without id was allowed: %+v", got)
 	}
-	got := e.Decide(access.Request{Action: record.ActionRead, Now: noon, Patient: own, Document: ct,
+	got := e.Decide(access.Request{Standing: "good", Action: record.ActionRead, Now: noon, Patient: own, Document: ct,
 		Actor: record.Actor{ID: "u1", Role: record.RoleClinician, Purpose: record.PurposeTreat}})
 	if !slices.Equal(got.Policies, []string{"clinician-treats"}) {
 		t.Errorf("policies of an allowed read = %q", got.Policies)
@@ -278,14 +280,14 @@ func TestAPolicyThatErrsDenies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := e.Decide(access.Request{Action: record.ActionAuditRead, Now: noon, Actor: record.Actor{ID: "u1", Role: record.RoleDPO, Purpose: record.PurposeCompl}})
+	got := e.Decide(access.Request{Standing: "good", Action: record.ActionAuditRead, Now: noon, Actor: record.Actor{ID: "u1", Role: record.RoleDPO, Purpose: record.PurposeCompl}})
 	if got.Allow || got.Reason != "policy-error" || !slices.Equal(got.Policies, []string{"overflow"}) || got.MayKnow {
 		t.Errorf("Decide = %+v; want policy-error by overflow", got)
 	}
 }
 
 func TestForbidBeatsPermitAndTheNarrowerViewWins(t *testing.T) {
-	doc := access.Request{Action: record.ActionRead, Now: noon, Document: &access.Document{Kind: record.KindDICOM},
+	doc := access.Request{Standing: "good", Action: record.ActionRead, Now: noon, Document: &access.Document{Kind: record.KindDICOM},
 		Patient: &access.Patient{Token: token, State: "active", Treats: true, Residency: true},
 		Actor:   record.Actor{ID: "u1", Role: record.RoleClinician, Purpose: record.PurposeTreat, Country: "SG"}}
 	e, err := access.New(changed(t, "more.cedar", `@id("not-from-there") @reason("not-from-there") forbid (principal, action, resource) when { principal.country == "SG" };`))
@@ -314,7 +316,7 @@ func TestForbidBeatsPermitAndTheNarrowerViewWins(t *testing.T) {
 
 func BenchmarkDecide(b *testing.B) {
 	e := engine(b)
-	r := access.Request{Action: record.ActionRead, Now: noon, Document: &access.Document{Kind: record.KindDICOM}, Origin: "http",
+	r := access.Request{Standing: "good", Action: record.ActionRead, Now: noon, Document: &access.Document{Kind: record.KindDICOM}, Origin: "http",
 		Patient: &access.Patient{Token: token, State: "active", Treats: true, Residency: true},
 		Actor:   record.Actor{ID: "u1", Role: record.RoleClinician, Purpose: record.PurposeTreat, Country: "CN"}}
 	b.ReportAllocs()
@@ -337,7 +339,7 @@ func TestOnlyTheVaultItselfSupersedes(t *testing.T) {
 		"no origin":        {"active", "", false},
 		"a frozen patient": {"frozen", "rederive", false},
 	} {
-		d := e.Decide(access.Request{Actor: self, Action: record.ActionSupersede, Now: noon, Origin: row.origin,
+		d := e.Decide(access.Request{Standing: "good", Actor: self, Action: record.ActionSupersede, Now: noon, Origin: row.origin,
 			Patient: &access.Patient{Token: token, State: row.state, Residency: true}, Document: &access.Document{Kind: record.KindDICOM}})
 		if d.Allow != row.want {
 			t.Errorf("%s: %+v; want %v", name, d, row.want)

@@ -162,6 +162,7 @@ func askOf(r Request) ask {
 			"purpose":     cedar.String(r.Actor.Purpose),
 			"institution": cedar.String(r.Actor.Institution),
 			"country":     cedar.String(r.Actor.Country),
+			"standing":    cedar.String(r.Standing),
 		})},
 	}
 	if p := r.Patient; p != nil {

@@ -129,7 +129,7 @@ func ofHouse(a record.Action) bool {
 func TestScopesBoundEveryAction(t *testing.T) {
 	e := engine(t)
 	decide := func(b bound, scopes string, launch record.PatientToken) access.Decision {
-		r := access.Request{Action: b.action, Now: noon, Kind: b.kind, Actor: record.Actor{ID: "x", Role: b.by, Institution: "h", Country: "CN",
+		r := access.Request{Standing: "good", Action: b.action, Now: noon, Kind: b.kind, Actor: record.Actor{ID: "x", Role: b.by, Institution: "h", Country: "CN",
 			Purpose: record.DefaultPurpose(b.by), Scopes: scopes, Launch: launch}}
 		if !ofHouse(b.action) {
 			r.Patient = &access.Patient{Token: token, State: access.StateActive, Treats: true, Residency: true}
@@ -188,7 +188,7 @@ func TestScopesBoundEveryAction(t *testing.T) {
 func TestScopesArePermissionForNothing(t *testing.T) {
 	e := engine(t)
 	read := func(treats bool, scopes string) access.Decision {
-		return e.Decide(access.Request{Action: record.ActionRead, Now: noon, Document: &access.Document{Kind: record.KindDICOM},
+		return e.Decide(access.Request{Standing: "good", Action: record.ActionRead, Now: noon, Document: &access.Document{Kind: record.KindDICOM},
 			Actor:   record.Actor{ID: "x", Role: "clinician", Purpose: "TREAT", Scopes: scopes},
 			Patient: &access.Patient{Token: token, State: access.StateActive, Treats: treats, Residency: true}})
 	}

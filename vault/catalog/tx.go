@@ -19,6 +19,8 @@ type Tx struct {
 	q  *query.Queries
 	tx *sql.Tx
 
+	staff map[string]staffEntry // what StaffEntry has answered
+
 	revoked map[string]bool // what Revoked has answered
 }
 

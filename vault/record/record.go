@@ -194,6 +194,9 @@ const (
 	ActionTokenRevoke Action = "token.revoke"
 	ActionTokenList   Action = "token.list"
 
+	ActionStaffManage Action = "staff.manage" // people, institutions, trainings
+	ActionStaffList   Action = "staff.list"
+
 	ActionRederivePropose Action = "rederivation.propose"
 	ActionRederiveApprove Action = "rederivation.approve"
 	ActionRederiveRead    Action = "rederivation.read" // what it would change, how far it is
@@ -212,6 +215,8 @@ type Actor struct {
 	Issued      int64        // unix time when the first of them was issued; 0: not known, so before any revocation
 	Scopes      string       // SMART on FHIR scopes that bound it, separated by spaces; "": bounded by the policies alone
 	Launch      PatientToken // the one patient its patient/ scopes are about; "": none
+
+	Inside bool // the vault itself, or its operator on its own host: no request has it, and no register is asked
 }
 
 // Sentinels are the vocabulary of refusal; the API's table turns them into

@@ -80,7 +80,7 @@ func (o Options) rebuild(from string) (cfg vault.RebuildConfig, err error) {
 		o.DICOM = dicom.New()
 	}
 	cfg = vault.RebuildConfig{Config: vault.Config{Regions: set, Services: map[string]keys.Wrapper{from: service}, Access: engine,
-		Home: Home, Spool: spool, Log: o.Log, Now: o.Now, Terms: o.Terms,
+		Home: Home, Spool: spool, Log: o.Log, Now: o.Now, InsecureActors: !o.Register, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()}}}
 	cfg.Registers = o.registers()
 	for _, name := range Regions() {

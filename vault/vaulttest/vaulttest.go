@@ -62,6 +62,8 @@ type Options struct {
 	Quorum    func(permitted int) int
 	Drill     vault.DrillEvery
 	LogExport time.Duration // how often the log goes to the regions; default only when asked to
+
+	Register bool // the staff register is asked; default: everybody is who they say
 }
 
 // TrialRegisters know that the country of the foreign region is adequate, and take whoever
@@ -191,7 +193,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog:   h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill,
+		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, InsecureActors: !o.Register,
 	}, nil
 }
 
