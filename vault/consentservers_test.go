@@ -24,7 +24,7 @@ func TestConsentIsFollowedOnRealServers(t *testing.T) {
 	t.Parallel()
 	servers := storetest.Servers(t)
 	service := transitOf(t, "sg")
-	buckets := newPlaces(servers, false, true).open(t, vaulttest.Foreign, servers[0].Endpoint, nil)
+	buckets := newPlaces(servers, false, true).open(t, vaulttest.Foreign, servers[0].Endpoint, nil, false)
 	o := fast()
 	o.Bucket = func(region, bucket string) (storage.Store, error) {
 		if region == vaulttest.Foreign {
@@ -114,10 +114,11 @@ func transitOf(t *testing.T, name string) keys.Wrapper {
 		t.Skip("set MEDVAULT_TEST_TRANSIT and MEDVAULT_TEST_TRANSIT_TOKEN (scripts/test starts a server)")
 	}
 	c := transit.Config{Name: name, Address: address, Auth: transit.Auth{Token: transit.Fixed(token)}, Shards: 1, Mount: storetest.BucketName()}
-	if _, err := transit.Provision(t.Context(), c, transit.Provisioning{Role: c.Mount}); err != nil {
+	roles, err := transit.Provision(t.Context(), c, transit.Provisioning{Role: c.Mount})
+	if err != nil {
 		t.Fatal(err)
 	}
-	c.Rotation = &c.Auth
+	c.Rotation = &transit.Auth{RoleID: roles.Rotation.RoleID, SecretID: roles.Rotation.SecretID}
 	s, err := transit.New(c)
 	if err != nil {
 		t.Fatal(err)
