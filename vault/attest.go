@@ -50,6 +50,9 @@ type Attested struct {
 // view is the original also get what opens the commitment to it.
 func (v *Vault) Attest(ctx context.Context, a record.Actor, id record.ObjectID) (Attestation, error) {
 	row, err := v.attestable(ctx, id)
+	if errors.Is(err, record.ErrNotFound) {
+		return Attestation{}, v.absent(ctx, a, record.ActionAttest)
+	}
 	if err != nil {
 		return Attestation{}, err
 	}

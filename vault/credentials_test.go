@@ -347,3 +347,39 @@ func TestARebuiltCatalogStillRefusesWhoWasRevoked(t *testing.T) {
 		}
 	}
 }
+
+// What is not there and what may not be known leave the same in the log: one refusal.
+func TestWhatIsNotThereLeavesATrace(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t, vaulttest.Options{})
+	r, err := v.Put(t.Context(), vaulttest.Actor(record.RoleRadiology), pdfUpload("P-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := func() int64 {
+		report, err := v.AuditVerify(t.Context(), vaulttest.Actor(record.RoleAuditor))
+		if err != nil || !report.Intact {
+			t.Fatalf("AuditVerify = %+v, %v", report, err)
+		}
+		return report.Size // the leaf of this very act included
+	}
+	stranger := vaulttest.Actor(record.RoleOperator)
+	for name, ask := range map[string]func(record.ObjectID) error{
+		"open": func(id record.ObjectID) error {
+			_, err := v.Open(t.Context(), stranger, vault.Ref{Document: id})
+			return err
+		},
+		"attest": func(id record.ObjectID) error { _, err := v.Attest(t.Context(), stranger, id); return err },
+		"review": func(id record.ObjectID) error { _, err := v.Review(t.Context(), stranger, id); return err },
+	} {
+		for what, id := range map[string]record.ObjectID{"there": r.ID, "not there": record.NewObjectID()} {
+			before := size()
+			if err := ask(id); !errors.Is(err, record.ErrNotFound) {
+				t.Errorf("%s what is %s: %v; want not found", name, what, err)
+			}
+			if got := size() - before; got != 2 {
+				t.Errorf("%s what is %s: %d leaves; want the refusal and the check", name, what, got)
+			}
+		}
+	}
+}

@@ -101,6 +101,31 @@ func (v *Vault) turnDown(ctx context.Context, a act, why *record.Refusal) error 
 	return why
 }
 
+// reasonAbsent is in the leaf of an act on what is not there.
+const reasonAbsent = "absent"
+
+// absent writes down that an actor asked for what is not there, and says so. It reads and
+// writes what the refusal of something that is there reads and writes, so that how long
+// it takes tells nothing; and whoever tries ids leaves a trace.
+func (v *Vault) absent(ctx context.Context, a record.Actor, action record.Action) error {
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		if _, err := v.decide(ctx, tx, nothing(a, action)); err != nil {
+			return err
+		}
+		// What was asked for is not written down: it may be an original UID.
+		return appendLeaf(ctx, tx, v.leaf(act{Actor: a, Action: action}, access.Decision{Reason: reasonAbsent}))
+	})
+	if err != nil {
+		return unavailable("log", err)
+	}
+	return record.ErrNotFound
+}
+
+// nothing is an act on an object that nobody has.
+func nothing(a record.Actor, action record.Action) act {
+	return act{Actor: a, Action: action, Patient: "paaaaaaaaaaaaaaaaaaaaaaaaaa", Object: "00000000000000000000000000000000"}
+}
+
 // ActionSession is what a caller is refused who does not come as far as an act.
 const ActionSession record.Action = "session.refused"
 

@@ -66,13 +66,14 @@ type lookedUp struct {
 	withheld int   // that may be known of, not read: their de-identified view is held
 	refused  []act // that were there and refused
 	asked    time.Time
+	by       record.Actor
 }
 
 // lookup finds documents and decides, in one snapshot. Original UIDs resolve only for
 // those who may see the original: for others they would tell whose is whose.
 func (v *Vault) lookup(ctx context.Context, a record.Actor, ref Ref) (found lookedUp, err error) {
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), asked: v.cfg.Now()}
+		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), asked: v.cfg.Now(), by: a}
 		for _, scope := range v.scopes(a, ref) {
 			docs, err := v.documents(ctx, tx, scope.Scope)
 			if err != nil {
@@ -87,7 +88,11 @@ func (v *Vault) lookup(ctx context.Context, a record.Actor, ref Ref) (found look
 				return nil
 			}
 		}
-		return nil
+		if len(found.refused) > 0 {
+			return nil
+		}
+		_, err := v.decide(ctx, tx, nothing(a, record.ActionRead)) // as for what is there
+		return err
 	})
 	return found, err
 }
@@ -176,7 +181,7 @@ func readOf(a record.Actor, d catalog.Document) act {
 // refused writes a refusal down and says what the actor is told.
 func (v *Vault) refused(ctx context.Context, found lookedUp) error {
 	if len(found.refused) == 0 {
-		return record.ErrNotFound
+		return v.absent(ctx, found.by, record.ActionRead)
 	}
 	return v.refuse(ctx, found.refused[0])
 }

@@ -210,6 +210,9 @@ func (v *Vault) beginReview(ctx context.Context, a record.Actor, action record.A
 		r.patient, err = tx.Patient(ctx, r.doc.Patient)
 		return err
 	})
+	if errors.Is(err, record.ErrNotFound) {
+		err = v.absent(ctx, a, action)
+	}
 	if err == nil && !d.Allow {
 		err = v.refuse(ctx, r.act)
 	}
