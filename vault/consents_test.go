@@ -424,7 +424,7 @@ func TestARebuildKnowsWhatPatientsHaveSaid(t *testing.T) {
 	consentTo(t, h, s.Patient, vault.NewConsent{Purpose: record.PurposeResearch, Evidence: other.ID})
 	await(t, "objects abroad", func() bool {
 		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
-		return len(objects) >= 7 && len(wraps) == 4 && state(t, h, vaulttest.Foreign).Pending == 0
+		return len(objects) >= 6 && len(wraps) == 4 && state(t, h, vaulttest.Foreign).Pending == 0
 	})
 	before := map[record.PatientToken][]vault.Consent{}
 	withdraw(t, h, s.Patient, gone.ID) // and the catalog is lost before or while it is followed

@@ -16,4 +16,6 @@ type Config struct {
 // Register adds the routes to r, the /fhir group behind authentication.
 func Register(r gin.IRouter, cfg Config) {
 	answer.Get(r, "/AuditEvent", auditEvents{cfg.Vault}.search)
+	answer.Get(r, "/Consent", consents{cfg.Vault}.search)
+	r.POST("/Consent", consents{cfg.Vault}.create)
 }

@@ -15,9 +15,9 @@ type (
 		URL      string `json:"url"`
 	}
 	entry struct {
-		FullURL  string     `json:"fullUrl"`
-		Resource auditEvent `json:"resource"`
-		Search   search     `json:"search"`
+		FullURL  string `json:"fullUrl"`
+		Resource any    `json:"resource"`
+		Search   search `json:"search"`
 	}
 	search struct {
 		Mode string `json:"mode"`
