@@ -13,6 +13,7 @@ import (
 
 	"medvault/api/answer"
 	"medvault/api/identity"
+	"medvault/vault"
 	"medvault/vault/record"
 )
 
@@ -33,7 +34,7 @@ func (s *Server) authenticate(c *gin.Context) {
 		answer.Error(c, err)
 		return
 	}
-	a, soon, err := s.cfg.Vault.Recognize(c.Request.Context(), a)
+	a, soon, err := s.cfg.Recognize(c.Request.Context(), a)
 	if err != nil {
 		if logErr := s.turnedAway(c, a, err); logErr != nil {
 			err = fmt.Errorf("log a refusal: %w", logErr)
@@ -41,8 +42,8 @@ func (s *Server) authenticate(c *gin.Context) {
 		answer.Error(c, err)
 		return
 	}
-	for _, w := range soon {
-		c.Writer.Header().Add(endsHeader, w.Reason+" "+w.At.UTC().Format(time.RFC3339))
+	for _, end := range soon {
+		c.Writer.Header().Add(endsHeader, end)
 	}
 	c.Header(vaultHeader, s.cfg.Vault.ID())
 	answer.SetActor(c, a)
@@ -133,4 +134,16 @@ func (k *knocks) forget(reason string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.last, reason)
+}
+
+// recognize asks the vault's staff register.
+func recognize(v *vault.Vault) func(context.Context, record.Actor) (record.Actor, []string, error) {
+	return func(ctx context.Context, a record.Actor) (record.Actor, []string, error) {
+		a, soon, err := v.Recognize(ctx, a)
+		var ends []string
+		for _, w := range soon {
+			ends = append(ends, w.Reason+" "+w.At.UTC().Format(time.RFC3339))
+		}
+		return a, ends, err
+	}
 }

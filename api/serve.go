@@ -53,6 +53,9 @@ type Config struct {
 	Ready func(context.Context) (ready bool, missing []string)
 	// Admit refuses who has proven who they are and is believed no more; default Vault.Admit.
 	Admit func(context.Context, record.Actor) error
+	// Recognize says who that is to the staff register, and what ends their access soon, a
+	// reason and a time each; default Vault.Recognize.
+	Recognize func(context.Context, record.Actor) (a record.Actor, ends []string, err error)
 	// Refused writes down that a caller was turned away; default Vault.Refused.
 	Refused func(ctx context.Context, who record.Actor, reason string) error
 	// Mount adds further routes behind authentication; default none.
@@ -124,6 +127,9 @@ func (c *Config) check() error {
 	}
 	if c.Refused == nil {
 		c.Refused = c.Vault.Refused
+	}
+	if c.Recognize == nil {
+		c.Recognize = recognize(c.Vault)
 	}
 	if c.Admit == nil {
 		c.Admit = c.Vault.Admit

@@ -92,6 +92,9 @@ func newGateway(t *testing.T, change func(*api.Config)) gateway {
 		Ready:   func(context.Context) (bool, []string) { return true, nil },
 		Refused: g.refused.add,
 		Admit:   func(context.Context, record.Actor) error { return nil },
+		Recognize: func(_ context.Context, a record.Actor) (record.Actor, []string, error) {
+			return a, nil, nil
+		},
 		Mount: func(r gin.IRouter) {
 			r.GET("/whoami/:patient", func(c *gin.Context) { answer.JSON(c, 200, answer.Actor(c)) })
 			r.GET("/panic", func(*gin.Context) { panic("key of " + planted) })
