@@ -158,3 +158,17 @@ func TestAKilledGatewayLosesNoCopy(t *testing.T) {
 	f.settle()
 	f.end()
 }
+
+// Bytes that come wrong once are told from bytes that lie there wrong.
+func TestBytesThatCameWrongOnceAreNoDamage(t *testing.T) {
+	t.Parallel()
+	h, faulty := faultyHouse(t, vaulttest.Options{})
+	id := put(t, h, ct(patient(), 1)).ID
+	eventually(t, "three copies", func() bool { return len(holders(t, h, id)) == 3 })
+	settled(t, h)
+	faulty["cn-east/data"].Inject(storetest.Fault{Op: "get", Key: "objects/", After: 300, Damage: true, Times: 1})
+	r := verify(t, h, vault.LevelRead)
+	if len(r.Findings) > 0 || len(r.Notes) != 1 || r.Notes[0].Type != vault.NoteUnsteady || r.Notes[0].Region != "cn-east" || r.Notes[0].Object != string(id) {
+		t.Errorf("findings %v, notes %+v; want no finding and a note of what came wrong in cn-east", named(r.Findings), r.Notes)
+	}
+}
