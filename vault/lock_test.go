@@ -93,7 +93,7 @@ func TestLocksAreSetAfterTheCommit(t *testing.T) {
 func TestWhatALockKeepsIsRemovedAfterItsDate(t *testing.T) {
 	t.Parallel()
 	o := lockingHouse(t)
-	o.Terms = locks(storage.Compliance, 8*time.Second)
+	o.Terms = locks(storage.Compliance, 15*time.Second)
 	h := vaulttest.New(t, o)
 	old := put(t, h, burned(patient(), 1))
 	eventually(t, "three copies", func() bool { return len(holders(t, h, old.ID)) == 3 })
@@ -108,6 +108,9 @@ func TestWhatALockKeepsIsRemovedAfterItsDate(t *testing.T) {
 	kept := leaves(t, h, "object.locked-dead")
 	if len(kept) != 1 || kept[0].Object != old.ID || !strings.HasPrefix(kept[0].Reason, "until ") || kept[0].Commit.Regions[0] != locking {
 		t.Errorf("leaves of what is kept = %+v", kept)
+	}
+	for time.Now().Before(until) && len(holders(t, h, old.ID)) > 0 {
+		time.Sleep(200 * time.Millisecond) // nothing tells that a store's lock has ended
 	}
 	eventually(t, "it is gone after its date", func() bool {
 		return len(holders(t, h, old.ID)) == 0 && state(t, h, locking).Lock.Dead == 0
