@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -17,25 +18,51 @@ type Care struct {
 	ID        record.ObjectID     `json:"id"`
 	Patient   record.PatientToken `json:"patient"`
 	Clinician string              `json:"clinician"`
+	Role      string              `json:"role,omitempty"`      // as what: "attending", "nurse", a code of the sender's
+	Essential bool                `json:"essential,omitempty"` // the treatment cannot go on without them
 	From      time.Time           `json:"from"`
 	Until     *time.Time          `json:"until,omitempty"`
 	Ended     *time.Time          `json:"ended,omitempty"`
-	Origin    string              `json:"origin"` // "manual", "dev-auto-care"
+	Origin    string              `json:"origin"` // "manual", "dev-auto-care", "fhir-care-team", "fhir-encounter"
 	By        string              `json:"by"`
 }
 
 // AddCare states that a clinician treats a patient from now until then (zero: open).
 // Acts of the guard: care.add. Unknown patient: ErrNotFound.
 func (v *Vault) AddCare(ctx context.Context, a record.Actor, p record.PatientToken, clinician string, until time.Time) (Care, error) {
-	if clinician == "" {
-		return Care{}, record.Refuse(record.ErrInvalid, "missing-clinician", "name the clinician by the subject of their identity")
+	return v.StateCare(ctx, a, p, NewCare{Clinician: clinician, Until: until})
+}
+
+// NewCare is a care relationship that somebody states.
+type NewCare struct {
+	Clinician string    // required: the subject of their identity
+	Role      string    // as what
+	Essential bool      // the treatment cannot go on without them
+	From      time.Time // zero: now; it may lie before or after that
+	Until     time.Time // zero: open
+	Origin    string    // default "manual"
+}
+
+// StateCare is AddCare with everything that can be said.
+func (v *Vault) StateCare(ctx context.Context, a record.Actor, p record.PatientToken, n NewCare) (Care, error) {
+	now := v.cfg.Now()
+	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: n.Clinician, Role: n.Role, Essential: n.Essential, From: n.From,
+		Origin: cmp.Or(n.Origin, "manual"), By: a.ID}
+	if c.From.IsZero() {
+		c.From = now
 	}
-	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: clinician, From: v.cfg.Now(), Origin: "manual", By: a.ID}
-	if !until.IsZero() {
-		if !until.After(c.From) {
-			return Care{}, record.Refuse(record.ErrInvalid, "until-in-the-past", "until must lie in the future")
-		}
-		c.Until = &until
+	switch {
+	case !name(c.Clinician, 1, 255):
+		return Care{}, record.Refuse(record.ErrInvalid, "missing-clinician", "name the clinician by the subject of their identity")
+	case !name(c.Role, 0, 64):
+		return Care{}, record.Refuse(record.ErrInvalid, "bad-role", "a role in the care has at most 64 characters")
+	case n.Until.IsZero():
+	case !n.Until.After(now):
+		return Care{}, record.Refuse(record.ErrInvalid, "until-in-the-past", "until must lie in the future")
+	case !n.Until.After(c.From):
+		return Care{}, record.Refuse(record.ErrInvalid, "until-before-from", "until must lie behind from")
+	default:
+		c.Until = &n.Until
 	}
 	return c, v.addCare(ctx, act{Actor: a, Action: record.ActionCareAdd, Patient: p, Object: c.ID}, c)
 }
@@ -54,9 +81,13 @@ func (v *Vault) addCare(ctx context.Context, a act, c Care) error {
 				return errTreated
 			}
 		}
-		return tx.InsertCare(ctx, catalog.Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician,
-			From: c.From, Until: c.Until, Ended: c.Ended, Origin: c.Origin, By: c.By})
+		return tx.InsertCare(ctx, c.row())
 	})
+}
+
+func (c Care) row() catalog.Care {
+	return catalog.Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician, Role: c.Role, Essential: c.Essential,
+		From: c.From, Until: c.Until, Ended: c.Ended, Origin: c.Origin, By: c.By}
 }
 
 // EndCare ends a care relationship now. The next read by that clinician is refused.
@@ -90,7 +121,7 @@ func (v *Vault) ListCare(ctx context.Context, a record.Actor, p record.PatientTo
 	}
 	list := make([]Care, 0, len(rows))
 	for _, c := range rows {
-		list = append(list, Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician, From: c.From,
+		list = append(list, Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician, Role: c.Role, Essential: c.Essential, From: c.From,
 			Until: c.Until, Ended: c.Ended, Origin: c.Origin, By: c.By})
 	}
 	return list, nil

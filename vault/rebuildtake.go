@@ -667,8 +667,7 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited stri
 		if err := json.Unmarshal(t.value, &c); err != nil {
 			return fmt.Errorf("%w: %w", errNotWhole, err)
 		}
-		if err := tx.InsertCare(ctx, catalog.Care{ID: c.ID, Patient: c.Patient, Clinician: c.Clinician,
-			From: c.From, Until: c.Until, Ended: c.Ended, Origin: c.Origin, By: c.By}); err != nil && !errors.Is(err, catalog.ErrExist) {
+		if err := tx.InsertCare(ctx, c.row()); err != nil && !errors.Is(err, catalog.ErrExist) {
 			return err
 		}
 	}

@@ -20,9 +20,17 @@ func careTeam(p record.PatientToken) string {
 
 // AddCare states that a clinician treats a patient from now until then (zero: open).
 func (c *Client) AddCare(ctx context.Context, p record.PatientToken, clinician string, until time.Time) (vault.Care, error) {
-	body := map[string]any{"clinician": clinician}
-	if !until.IsZero() {
-		body["until"] = until
+	return c.StateCare(ctx, p, vault.NewCare{Clinician: clinician, Until: until})
+}
+
+// StateCare is AddCare with everything that can be said.
+func (c *Client) StateCare(ctx context.Context, p record.PatientToken, n vault.NewCare) (vault.Care, error) {
+	body := map[string]any{"clinician": n.Clinician, "role": n.Role, "essential": n.Essential}
+	if !n.From.IsZero() {
+		body["from"] = n.From
+	}
+	if !n.Until.IsZero() {
+		body["until"] = n.Until
 	}
 	var care vault.Care
 	err := c.call(ctx, http.MethodPost, careTeam(p), body, &care)

@@ -16,6 +16,8 @@ type Config struct {
 // Register adds the routes to r, the /fhir group behind authentication.
 func Register(r gin.IRouter, cfg Config) {
 	answer.Get(r, "/AuditEvent", auditEvents{cfg.Vault}.search)
+	r.POST("/CareTeam", careTeams{cfg.Vault}.team)
+	r.POST("/Encounter", careTeams{cfg.Vault}.encounter)
 	answer.Get(r, "/Consent", consents{cfg.Vault}.search)
 	r.POST("/Consent", consents{cfg.Vault}.create)
 }

@@ -35,8 +35,11 @@ type face struct{ vault *vault.Vault }
 
 // NewCare is the body of POST care-team.
 type NewCare struct {
-	Clinician string     `json:"clinician"`       // required: the actor id of who treats the patient
-	Until     *time.Time `json:"until,omitempty"` // RFC 3339; left out: open-ended
+	Clinician string     `json:"clinician"`           // required: the actor id of who treats the patient
+	Role      string     `json:"role,omitempty"`      // as what: "attending", "nurse"
+	Essential bool       `json:"essential,omitempty"` // the treatment cannot go on without them
+	From      *time.Time `json:"from,omitempty"`      // RFC 3339; left out: now
+	Until     *time.Time `json:"until,omitempty"`     // RFC 3339; left out: open-ended
 }
 
 // CareTeam is the answer to GET care-team; ended relationships are included.
@@ -51,7 +54,7 @@ func (f *face) addCare(c *gin.Context) {
 		return
 	}
 	var body NewCare
-	if err := answer.Body(c.Request.Body, &body, `{"clinician": "…", "until": "2026-12-31T00:00:00Z"}; until may be left out`); err != nil {
+	if err := answer.Body(c.Request.Body, &body, `{"clinician": "…", "role": "attending", "essential": true, "from": "2026-12-01T00:00:00Z", "until": "2026-12-31T00:00:00Z"}; only clinician is needed`); err != nil {
 		answer.Error(c, err)
 		return
 	}
@@ -59,11 +62,14 @@ func (f *face) addCare(c *gin.Context) {
 		answer.Error(c, record.Refuse(record.ErrInvalid, "no-clinician", "name the clinician"))
 		return
 	}
-	var until time.Time
-	if body.Until != nil {
-		until = *body.Until
+	stated := vault.NewCare{Clinician: body.Clinician, Role: body.Role, Essential: body.Essential}
+	if body.From != nil {
+		stated.From = *body.From
 	}
-	care, err := f.vault.AddCare(c.Request.Context(), answer.Actor(c), patient, body.Clinician, until)
+	if body.Until != nil {
+		stated.Until = *body.Until
+	}
+	care, err := f.vault.StateCare(c.Request.Context(), answer.Actor(c), patient, stated)
 	if err != nil {
 		answer.Error(c, err)
 		return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -18,7 +19,8 @@ func newCareCommand(a *app) *cobra.Command {
 
 func newCareAddCommand(a *app) *cobra.Command {
 	var at connection
-	var until string
+	var from, until string
+	var n vault.NewCare
 	cmd := &cobra.Command{
 		Use:     "add PATIENT CLINICIAN",
 		Short:   "state that a clinician treats a patient from now on",
@@ -26,30 +28,39 @@ func newCareAddCommand(a *app) *cobra.Command {
 		Example: "  medvault care add p… dr-li --until 2027-03-31T18:00:00+08:00",
 		Args:    wantArgs(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.addCare(cmd.Context(), &at, args[0], args[1], until)
+			n.Clinician = args[1]
+			return a.addCare(cmd.Context(), &at, args[0], n, from, until)
 		},
 	}
 	cmd.Flags().StringVar(&until, "until", "", "when it ends, RFC 3339 (default: open)")
+	cmd.Flags().StringVar(&from, "from", "", "when it begins, RFC 3339 (default: now)")
+	cmd.Flags().StringVar(&n.Role, "role", "", "as what: attending, nurse, …")
+	cmd.Flags().BoolVar(&n.Essential, "essential", false, "the treatment cannot go on without them")
 	at.addFlags(cmd, record.RoleAdmin)
 	return cmd
 }
 
-func (a *app) addCare(ctx context.Context, at *connection, patient, clinician, until string) error {
+func (a *app) addCare(ctx context.Context, at *connection, patient string, n vault.NewCare, from, until string) error {
 	token, err := record.ParsePatientToken(patient)
 	if err != nil {
 		return usagef("care add: %w", err)
 	}
-	var end time.Time
-	if until != "" {
-		if end, err = time.Parse(time.RFC3339, until); err != nil {
-			return usagef("--until %q: want a time like 2027-03-31T18:00:00+08:00", until)
+	for _, f := range []struct {
+		flag, text string
+		into       *time.Time
+	}{{"--from", from, &n.From}, {"--until", until, &n.Until}} {
+		if f.text == "" {
+			continue
+		}
+		if *f.into, err = time.Parse(time.RFC3339, f.text); err != nil {
+			return usagef("%s %q: want a time like 2027-03-31T18:00:00+08:00", f.flag, f.text)
 		}
 	}
 	to, err := at.open()
 	if err != nil {
 		return err
 	}
-	care, err := to.AddCare(ctx, token, clinician, end)
+	care, err := to.StateCare(ctx, token, n)
 	if err != nil {
 		return err
 	}
@@ -126,7 +137,7 @@ func (a *app) listCare(ctx context.Context, at *connection, patient string) erro
 }
 
 func careRows(team []vault.Care) [][]string {
-	rows := [][]string{{"ID", "CLINICIAN", "FROM", "UNTIL", "ENDED", "ORIGIN"}}
+	rows := [][]string{{"ID", "CLINICIAN", "ROLE", "ESSENTIAL", "FROM", "UNTIL", "ENDED", "ORIGIN"}}
 	when := func(t *time.Time) string {
 		if t == nil {
 			return "-"
@@ -134,7 +145,11 @@ func careRows(team []vault.Care) [][]string {
 		return t.Local().Format(time.DateTime)
 	}
 	for _, c := range team {
-		rows = append(rows, []string{string(c.ID), c.Clinician, when(&c.From), when(c.Until), when(c.Ended), c.Origin})
+		essential := "-"
+		if c.Essential {
+			essential = "yes"
+		}
+		rows = append(rows, []string{string(c.ID), c.Clinician, cmp.Or(c.Role, "-"), essential, when(&c.From), when(c.Until), when(c.Ended), c.Origin})
 	}
 	return rows
 }

@@ -16,13 +16,19 @@ type Care struct {
 	From         time.Time
 	Until, Ended *time.Time // nil: open
 	Origin, By   string
+	Role         string // as what
+	Essential    bool   // the treatment cannot go on without them
 }
 
 // InsertCare writes a care relationship. A known id: ErrExist.
 func (t *Tx) InsertCare(ctx context.Context, c Care) error {
+	essential := int64(0)
+	if c.Essential {
+		essential = 1
+	}
 	n, err := t.q.InsertCare(ctx, query.InsertCareParams{
 		ID: string(c.ID), Patient: string(c.Patient), Clinician: c.Clinician, FromAt: millis(c.From),
-		UntilAt: optionalMillis(c.Until), EndedAt: optionalMillis(c.Ended), Origin: c.Origin, MadeBy: c.By})
+		UntilAt: optionalMillis(c.Until), EndedAt: optionalMillis(c.Ended), Origin: c.Origin, MadeBy: c.By, Role: c.Role, Essential: essential})
 	if err == nil && n == 0 {
 		err = ErrExist
 	}
@@ -48,7 +54,8 @@ func (t *Tx) Cares(ctx context.Context, patient record.PatientToken) ([]Care, er
 	cares := make([]Care, len(rows))
 	for i, r := range rows {
 		cares[i] = Care{ID: record.ObjectID(r.ID), Patient: record.PatientToken(r.Patient), Clinician: r.Clinician,
-			From: fromMillis(r.FromAt), Until: optionalTime(r.UntilAt), Ended: optionalTime(r.EndedAt), Origin: r.Origin, By: r.MadeBy}
+			From: fromMillis(r.FromAt), Until: optionalTime(r.UntilAt), Ended: optionalTime(r.EndedAt), Origin: r.Origin, By: r.MadeBy,
+			Role: r.Role, Essential: r.Essential != 0}
 	}
 	return cares, nil
 }

@@ -13,8 +13,8 @@ SELECT * FROM patients WHERE token = $1 FOR UPDATE;
 UPDATE patients SET generation = $2, state = $3, country = $4 WHERE token = $1;
 
 -- name: InsertCare :execrows
-INSERT INTO cares (id, patient, clinician, from_at, until_at, ended_at, origin, made_by, ended_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '')
+INSERT INTO cares (id, patient, clinician, from_at, until_at, ended_at, origin, made_by, role, essential, ended_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '')
 ON CONFLICT (id) DO NOTHING;
 
 -- name: EndCare :execrows

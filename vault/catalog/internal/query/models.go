@@ -29,6 +29,8 @@ type Care struct {
 	Origin    string
 	MadeBy    string
 	EndedBy   string
+	Role      string
+	Essential int64
 }
 
 type Document struct {

@@ -52,8 +52,8 @@ func (q *Queries) GetPatient(ctx context.Context, token string) (Patient, error)
 }
 
 const insertCare = `-- name: InsertCare :execrows
-INSERT INTO cares (id, patient, clinician, from_at, until_at, ended_at, origin, made_by, ended_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '')
+INSERT INTO cares (id, patient, clinician, from_at, until_at, ended_at, origin, made_by, role, essential, ended_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '')
 ON CONFLICT (id) DO NOTHING
 `
 
@@ -66,6 +66,8 @@ type InsertCareParams struct {
 	EndedAt   int64
 	Origin    string
 	MadeBy    string
+	Role      string
+	Essential int64
 }
 
 func (q *Queries) InsertCare(ctx context.Context, arg InsertCareParams) (int64, error) {
@@ -78,6 +80,8 @@ func (q *Queries) InsertCare(ctx context.Context, arg InsertCareParams) (int64, 
 		arg.EndedAt,
 		arg.Origin,
 		arg.MadeBy,
+		arg.Role,
+		arg.Essential,
 	)
 	if err != nil {
 		return 0, err
@@ -114,7 +118,7 @@ func (q *Queries) InsertPatient(ctx context.Context, arg InsertPatientParams) (i
 }
 
 const listCares = `-- name: ListCares :many
-SELECT id, patient, clinician, from_at, until_at, ended_at, origin, made_by, ended_by FROM cares WHERE patient = $1 ORDER BY from_at, id
+SELECT id, patient, clinician, from_at, until_at, ended_at, origin, made_by, ended_by, role, essential FROM cares WHERE patient = $1 ORDER BY from_at, id
 `
 
 func (q *Queries) ListCares(ctx context.Context, patient string) ([]Care, error) {
@@ -136,6 +140,8 @@ func (q *Queries) ListCares(ctx context.Context, patient string) ([]Care, error)
 			&i.Origin,
 			&i.MadeBy,
 			&i.EndedBy,
+			&i.Role,
+			&i.Essential,
 		); err != nil {
 			return nil, err
 		}

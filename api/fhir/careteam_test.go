@@ -1,0 +1,92 @@
+package fhir_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"medvault/api/answer"
+	"medvault/api/fhir"
+	"medvault/imaging/imagingtest"
+	"medvault/vault"
+	"medvault/vault/record"
+	"medvault/vault/vaulttest"
+)
+
+func TestCareTeamsAndEncountersStateWhoTreats(t *testing.T) {
+	t.Parallel()
+	h := vaulttest.New(t, vaulttest.Options{})
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.Use(func(c *gin.Context) { answer.SetActor(c, vaulttest.Actor(record.Role(c.GetHeader("Role")))) })
+	fhir.Register(router.Group("/fhir"), fhir.Config{Vault: h.Vault})
+	server := httptest.NewServer(router)
+	t.Cleanup(server.Close)
+
+	p := imagingtest.NewPatient(5)
+	stored, err := h.Put(t.Context(), vaulttest.Actor(record.RoleRadiology), vault.Upload{Body: bytes.NewReader(imagingtest.Report(p)), PatientID: p.ID, Issuer: "TEST"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := func() bool {
+		_, err := h.Open(t.Context(), vaulttest.Actor(record.RoleClinician), vault.Ref{Document: stored.ID})
+		return err == nil
+	}
+	clinician := vaulttest.Actor(record.RoleClinician).ID
+	by := func(id string) string { return `"subject":{"identifier":` + id + `}` }
+	known := by(`{"system":"urn:medvault:issuer:TEST","value":"` + p.ID + `"}`)
+	member := `"participant":[{"role":[{"coding":[{"code":"attending"}]}],"member":{"reference":"Practitioner/` + clinician + `"}`
+	individual := `"participant":[{"type":[{"coding":[{"code":"ATND"}]}],"individual":{"identifier":{"value":"` + clinician + `"}}`
+	for _, row := range []struct {
+		name, kind string
+		role       record.Role
+		body       string
+		status     int
+		treats     bool // afterwards
+	}{
+		{"a clinician states nothing", "CareTeam", "clinician", `{"resourceType":"CareTeam","status":"active",` + known + `,` + member + `}]}`, 404, false},
+		{"not active", "CareTeam", "admin", `{"resourceType":"CareTeam","status":"inactive",` + known + `,` + member + `}]}`, 400, false},
+		{"another resource", "CareTeam", "admin", `{"resourceType":"Encounter","status":"active",` + known + `,` + member + `}]}`, 400, false},
+		{"nobody", "CareTeam", "admin", `{"resourceType":"CareTeam","status":"active",` + known + `,"participant":[]}`, 400, false},
+		{"an organization as a whole", "CareTeam", "admin", `{"resourceType":"CareTeam","status":"active",` + known + `,"participant":[{"member":{"reference":"Organization/test-hospital"}}]}`, 400, false},
+		{"a patient of another issuer", "CareTeam", "admin", `{"resourceType":"CareTeam","status":"active",` + by(`{"system":"urn:medvault:issuer:X","value":"`+p.ID+`"}`) + `,` + member + `}]}`, 404, false},
+		{"a system that is no issuer", "CareTeam", "admin", `{"resourceType":"CareTeam","status":"active",` + by(`{"system":"http://x","value":"1"}`) + `,` + member + `}]}`, 400, false},
+		{"a later time", "CareTeam", "admin", `{"resourceType":"CareTeam","status":"proposed","period":{"start":"2126-01-01T00:00:00Z"},` + known + `,` + member + `}]}`, 201, false},
+		{"over", "Encounter", "admin", `{"resourceType":"Encounter","status":"finished",` + known + `,` + individual + `}]}`, 400, false},
+		{"ended before now", "Encounter", "admin", `{"resourceType":"Encounter","status":"in-progress","period":{"end":"2020-01-01T00:00:00Z"},` + known + `,` + individual + `}]}`, 400, false},
+		{"now, by the institution's issuer", "Encounter", "admin", `{"resourceType":"Encounter","status":"in-progress",` + by(`{"value":"`+p.ID+`"}`) + `,` + individual + `,"period":{"start":"2020-01-01T00:00:00Z"}}]}`, 201, true},
+	} {
+		req, err := http.NewRequest(http.MethodPost, server.URL+"/fhir/"+row.kind, strings.NewReader(row.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Role", string(row.role))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != row.status || strings.Contains(string(answer), p.ID) {
+			t.Errorf("%s: %d %s, %v; want %d without the patient's id", row.name, resp.StatusCode, answer, err, row.status)
+		}
+		if got := reads(); got != row.treats {
+			t.Errorf("%s: the clinician reads: %v; want %v", row.name, got, row.treats)
+		}
+	}
+	team, err := h.ListCare(t.Context(), vaulttest.Actor(record.RoleAdmin), stored.Patient)
+	if err != nil || len(team) != 2 || team[0].Role != "ATND" || team[0].Origin != "fhir-encounter" || team[1].Role != "attending" {
+		t.Errorf("care team = %+v, %v", team, err)
+	}
+	if _, err := h.StateCare(t.Context(), vaulttest.Actor(record.RoleAdmin), stored.Patient, vault.NewCare{Clinician: "nurse-1", Role: "nurse", Essential: true}); err != nil {
+		t.Fatal(err)
+	}
+	if team, err = h.ListCare(t.Context(), vaulttest.Actor(record.RoleAdmin), stored.Patient); err != nil || len(team) != 3 || !team[1].Essential && !team[2].Essential {
+		t.Errorf("care team = %+v, %v; want an essential nurse", team, err)
+	}
+}
