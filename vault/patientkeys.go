@@ -160,6 +160,11 @@ func (v *Vault) openKeys(ctx context.Context, p catalog.Patient) (patientKeys, e
 	if err != nil {
 		return patientKeys{}, err
 	}
+	if len(rows) > 0 {
+		if err := v.writeUnwrap(ctx, p); err != nil {
+			return patientKeys{}, unavailable("log", err)
+		}
+	}
 	k, err := v.unwrapKeys(ctx, p, rows)
 	if err != nil && len(rows) > 0 {
 		// What was read may have been trimmed before it was opened: then there are others.

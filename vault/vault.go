@@ -26,6 +26,7 @@ import (
 	"medvault/keys/token"
 	"medvault/storage/replica"
 	"medvault/vault/access"
+	"medvault/vault/atna"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
@@ -56,6 +57,8 @@ type Config struct {
 	Log       *slog.Logger                     // default: discarded
 	Now       func() time.Time                 // default time.Now
 	Drill     DrillEvery                       // how often it is tried whether everything would come back; default never
+	Gateway   Gateway                          // which gateway this is; default nameless, and its starts leave no leaf
+	ATNA      *atna.Receiver                   // audit record repository that is given every leaf; default none
 
 	InsecureActors bool // only for tests of something else: no register is asked, everybody is who they say
 
@@ -183,6 +186,10 @@ func majority(permitted int) int { return min(permitted, max(2, permitted/2+1)) 
 // workers have.
 func (v *Vault) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, v.intents.close()) }()
+	if err := v.writeStart(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.writeStop(ctx)) }() // after everything below has ended
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, stop := context.WithCancel(ctx)
@@ -205,6 +212,9 @@ func (v *Vault) Run(ctx context.Context) (err error) {
 		wg.Go(func() { v.drillOnSchedule(ctx, v.cfg.Drill) })
 	}
 	wg.Go(func() { v.exportLogs(ctx) })
+	if v.cfg.ATNA != nil {
+		wg.Go(func() { v.forwardLog(ctx, *v.cfg.ATNA) })
+	}
 	return v.log.Run(ctx)
 }
 

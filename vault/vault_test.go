@@ -535,7 +535,7 @@ func TestEveryActIsInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatalf("AuditVerify = %v", err)
 	}
-	r := put(t, h, ct(patient(), 1))                                       // 1 leaf
+	r := put(t, h, ct(patient(), 1))                                       // 2 leaves: the document, and the new patient's keys taken into use
 	h.Open(t.Context(), clinician, vault.Ref{Document: r.ID})              // 1: refused
 	treat(t, h, r.Patient)                                                 // 1
 	open(t, h, clinician, vault.Ref{Document: r.ID})                       // 1

@@ -111,6 +111,14 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return parts, err
 	}
+	repository, err := cfg.Audit.Repository.receiver(profile)
+	if err != nil {
+		return parts, err
+	}
+	gateway, err := gatewayOf(cfg, access.Policies())
+	if err != nil {
+		return parts, err
+	}
 	verifications, err := schedule(cfg.Verify)
 	if err != nil {
 		return parts, fmt.Errorf("verify: %w", err)
@@ -132,6 +140,8 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	return vault.Config{
 		Registers: registers,
 
+		Gateway: gateway,
+		ATNA:    repository,
 		Links:   links,
 		Terms:   terms,
 		Drill:   cfg.Drill.schedule(),

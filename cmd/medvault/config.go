@@ -42,6 +42,8 @@ type Config struct {
 	Verify []VerifyConfig `yaml:"verify"`
 	Drill  DrillConfig    `yaml:"drill"`
 
+	Audit AuditConfig `yaml:"audit"`
+
 	Workers WorkersConfig `yaml:"workers"`
 	Spool   string        `yaml:"spool"`
 

@@ -36,7 +36,7 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: catalog, deidentification, dpo, drill, home, identity, keys, limits, listen,`},
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, catalog, deidentification, dpo, drill, home, identity, keys, limits, listen,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
 		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
 		{"key twice", "home: CN", "home: CN\nhome: SG", "line 29: home: given twice"},

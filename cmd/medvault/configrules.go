@@ -118,6 +118,7 @@ func (c *Config) check() []error {
 			found.add(fmt.Sprintf("verify[%d].region", i), "found %q, want the name of a region", line.Region)
 		}
 	}
+	c.Audit.Repository.check(&found)
 	if c.Workers.Count < 1 || c.Workers.Count > 256 {
 		found.add("workers.count", "found %d, want 1 to 256", c.Workers.Count)
 	}

@@ -31,7 +31,7 @@ var importMap = map[string][]string{
 	// The front door joins the rooms.
 	"vault": {
 		"vault/record", "vault/access", "vault/consent", "vault/residency", "vault/retention",
-		"vault/rights", "vault/breach", "vault/staff", "vault/workday", "vault/audit", "vault/catalog",
+		"vault/rights", "vault/breach", "vault/staff", "vault/workday", "vault/audit", "vault/atna", "vault/catalog",
 		"storage", "storage/replica", "keys", "keys/envelope", "keys/token", "imaging", "imaging/subject", // what people write must not name the patient
 	},
 	"vault/record":    {},
@@ -44,6 +44,7 @@ var importMap = map[string][]string{
 	"vault/workday":   {},
 	"vault/staff":     {"vault/record"},
 	"vault/audit":     {"vault/record"},
+	"vault/atna":      {"vault/record", "vault/audit"}, // the log in the words of a repository
 	"vault/catalog":   {"vault/record", "vault/consent", "vault/catalog/...", "keys", "vault/audit"}, // the values it stores
 	"vault/vaulttest": {"vault/...", "storage/...", "keys/...", "imaging/..."},
 

@@ -24,6 +24,7 @@ import (
 	"medvault/storage/replica"
 	"medvault/vault"
 	"medvault/vault/access"
+	"medvault/vault/atna"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 	"medvault/vault/residency"
@@ -61,6 +62,8 @@ type Options struct {
 
 	Quorum    func(permitted int) int
 	Drill     vault.DrillEvery
+	Gateway   vault.Gateway
+	ATNA      *atna.Receiver
 	LogExport time.Duration // how often the log goes to the regions; default only when asked to
 
 	Register bool // the staff register is asked; default: everybody is who they say
@@ -193,7 +196,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog:   h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, InsecureActors: !o.Register,
+		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, Gateway: o.Gateway, ATNA: o.ATNA, InsecureActors: !o.Register,
 	}, nil
 }
 
