@@ -8,6 +8,7 @@ package access
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"medvault/vault/record"
@@ -81,12 +82,13 @@ func (e *Engine) Decide(r Request) Decision {
 	if e.check(a) != nil || a.request.Action == know() {
 		return Decision{Reason: ReasonRequest}
 	}
-	allowed, policies, err := e.evaluate(e.all, a)
+	allowed, by, err := e.evaluate(e.of(a.request.Action).all, a)
+	policies := by.ids()
 	if err != nil {
 		return Decision{Reason: ReasonPolicy, Policies: policies}
 	}
 	if !allowed {
-		return Decision{Reason: e.why(r, a, policies), Policies: policies, MayKnow: e.mayKnow(r, a)}
+		return Decision{Reason: e.why(r, a, by), Policies: policies, MayKnow: e.mayKnow(r, a)}
 	}
 	scope, covered := covers(r)
 	if !covered {
@@ -95,17 +97,30 @@ func (e *Engine) Decide(r Request) Decision {
 		return Decision{Reason: ReasonScope, Policies: policies, MayKnow: e.mayKnow(r, a)}
 	}
 	d := Decision{Allow: true, Policies: policies, MayKnow: true, Scope: scope}
-	for _, id := range policies {
-		d.View = narrower(d.View, e.views[id])
-		if o := e.obligations[id]; o != "" && !slices.Contains(d.Obligations, o) {
+	for _, rule := range by {
+		d.View = narrower(d.View, rule.View)
+		if o := rule.Obligation; o != "" && !slices.Contains(d.Obligations, o) {
 			d.Obligations = append(d.Obligations, o)
 		}
+	}
+	if d.View == record.ViewOriginal && content(r.Action) && !identified(r.Actor.Purpose) {
+		d.View = record.ViewDeidentified // whatever a deployment's permit says
 	}
 	if d.View == record.ViewNone && (r.Action == record.ActionRead || r.Action == record.ActionSearch) {
 		// A permit that does not say what may be seen permits nothing.
 		return Decision{Reason: ReasonPolicy, Policies: policies}
 	}
 	return d
+}
+
+// content are the actions on documents themselves.
+func content(a record.Action) bool {
+	return strings.HasPrefix(string(a), "document.") || strings.HasPrefix(string(a), "review.")
+}
+
+// identified are the purposes for which anybody sees who a patient is.
+func identified(p record.Purpose) bool {
+	return p == record.PurposeTreat || p == record.PurposeETreat || p == record.PurposePatient
 }
 
 // narrower keeps the view that shows less when several permits apply.
@@ -123,9 +138,9 @@ func narrower(a, b record.View) record.View {
 // permitted otherwise, or else the first thing that is missing. It asks the permits
 // alone, so it cannot disagree with them, and names a patient's state only to those
 // who would be let in but for that state.
-func (e *Engine) why(r Request, a ask, policies []string) string {
-	if e.permitted(a) && len(policies) > 0 {
-		return e.reasons[policies[0]]
+func (e *Engine) why(r Request, a ask, by rules) string {
+	if e.permitted(a) && len(by) > 0 {
+		return by[0].Reason
 	}
 	if r.Patient != nil {
 		with := *r.Patient
@@ -149,7 +164,7 @@ func (e *Engine) why(r Request, a ask, policies []string) string {
 func (e *Engine) wouldPermit(r Request) bool { return e.permitted(askOf(r)) }
 
 func (e *Engine) permitted(a ask) bool {
-	ok, _, err := e.evaluate(e.permits, a)
+	ok, _, err := e.evaluate(e.of(a.request.Action).permits, a)
 	return ok && err == nil
 }
 
@@ -165,6 +180,6 @@ func (e *Engine) mayKnow(r Request, a ask) bool {
 		return false // there is nothing to know
 	}
 	a.request.Action = know()
-	ok, _, err := e.evaluate(e.all, a)
+	ok, _, err := e.evaluate(e.of(a.request.Action).all, a)
 	return ok && err == nil
 }

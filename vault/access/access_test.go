@@ -260,6 +260,7 @@ func TestBadPoliciesAreRefusedAtStart(t *testing.T) {
 		{"taken id", `@id("erased") @reason("y") forbid (principal, action, resource);`, "taken"},
 		{"forbid without reason", `@id("x") forbid (principal, action, resource);`, "@reason"},
 		{"reason not kebab-case", `@id("x") @reason("No way") forbid (principal, action, resource);`, "@reason"},
+		{"documents without a view", `@id("x") permit (principal, action in [Action::"audit.read", Action::"document.read"], resource is Patient);`, "@view"},
 		{"unknown view", `@id("x") @view("all") permit (principal, action == Action::"audit.read", resource);`, "@view"},
 		{"no syntax", `permit everything`, "more.cedar"},
 	} {
@@ -304,12 +305,13 @@ func TestForbidBeatsPermitAndTheNarrowerViewWins(t *testing.T) {
 	if got := e.Decide(doc); !got.Allow || got.View != record.ViewDeidentified || !slices.Equal(got.Obligations, []string{"review-24h"}) {
 		t.Errorf("Decide = %+v; want the de-identified view with the obligation", got)
 	}
-	e, err = access.New(changed(t, "more.cedar", `@id("blind") permit (principal, action == Action::"document.read", resource);`))
+	e, err = access.New(changed(t, "more.cedar", `@id("blind") permit (principal, action, resource);`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	doc.Patient = &access.Patient{Token: token, State: "active", Residency: true}
-	if got := e.Decide(doc); got.Allow {
+	doc.Actor.Purpose, doc.Action = record.PurposeQuality, record.ActionSearch // of a stranger
+	if got := e.Decide(doc); got.Allow || got.Reason != access.ReasonPolicy {
 		t.Errorf("a permit without @view allowed a read: %+v", got)
 	}
 }

@@ -1,10 +1,12 @@
 package access
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"slices"
 	"strings"
 
@@ -31,64 +33,204 @@ func Policies() fs.FS {
 
 // Engine decides by a fixed set of policies.
 type Engine struct {
-	all, permits *cedar.PolicySet
-	validator    *validate.Validator
-	order        map[string]int         // policy id to its place in the files
-	views        map[string]record.View // of permits
-	obligations  map[string]string      // of permits
-	reasons      map[string]string      // of forbids
+	rules     []*rule // in the order of the files
+	permits   rules   // of them, for every action
+	byAction  map[types.EntityUID]applied
+	validator *validate.Validator
 }
+
+// rule is one policy and what stands beside it.
+type rule struct {
+	Rule
+	policy *cedar.Policy
+}
+
+// applied are the rules whose scope names an action, or no action.
+type applied struct{ all, permits rules }
+
+// rules are evaluated one after the other.
+type rules []*rule
+
+// All makes rules what Cedar evaluates.
+func (r rules) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
+	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
+		for _, one := range r {
+			if !yield(cedar.PolicyID(one.ID), one.policy) {
+				return
+			}
+		}
+	}
+}
+
+const schemaFile = "schema.cedarschema"
 
 // New reads every *.cedar file and schema.cedarschema at the top of policies, in
 // the order of their names; nil is the built-in set. What does not parse, does not
-// fit the schema, has no @id of its own, or is a forbid without @reason, is an error
-// that names it.
+// fit the schema, has no @id of its own, shows documents without @view, or is a forbid
+// without @reason, is an error that names file and line.
 func New(policies fs.FS) (*Engine, error) {
-	if policies == nil {
+	builtin := policies == nil
+	if builtin {
 		policies = Policies()
 	}
-	validator, err := readSchema(policies)
+	e, err := newEngine(policies)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{
-		all: cedar.NewPolicySet(), permits: cedar.NewPolicySet(), validator: validator,
-		order: map[string]int{}, views: map[string]record.View{},
-		obligations: map[string]string{}, reasons: map[string]string{},
-	}
-	files, err := fs.Glob(policies, "*.cedar")
+	files, err := fs.Glob(policies, "*.cedar") // sorted
 	if err != nil {
 		return nil, fmt.Errorf("list policies: %w", err)
 	}
 	if len(files) == 0 {
 		return nil, errors.New("no policies: there is no *.cedar file")
 	}
-	for _, file := range files { // fs.Glob sorts
-		text, err := fs.ReadFile(policies, file)
-		if err != nil {
-			return nil, fmt.Errorf("read policies: %w", err)
-		}
-		list, err := cedar.NewPolicyListFromBytes(file, text)
-		if err != nil {
-			return nil, fmt.Errorf("policy file %s: %w", file, err)
-		}
-		for _, p := range list {
-			if err := e.add(p); err != nil {
-				return nil, fmt.Errorf("policy file %s, line %d: %w", file, p.Position().Line, err)
-			}
+	for _, file := range files {
+		if err := e.read(policies, file, everyRule); err != nil {
+			return nil, err
 		}
 	}
+	for _, r := range e.rules {
+		r.BuiltIn = builtin
+	}
+	e.index()
 	return e, nil
 }
 
-func readSchema(policies fs.FS) (*validate.Validator, error) {
-	const file = "schema.cedarschema"
+// Extend is the built-in set with the policy files of a deployment. A file that is named
+// like a built-in one takes the place of its permits; any other is added. Built-in forbids
+// always stay, and so does the schema: it is what the vault tells of a request. What New
+// refuses is refused, and so is a file whose name says that it is no policy: it would be
+// passed over.
+func Extend(deployment fs.FS) (*Engine, error) {
+	own, err := deployed(deployment)
+	if err != nil {
+		return nil, err
+	}
+	builtin := Policies()
+	e, err := newEngine(builtin)
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Glob(builtin, "*.cedar")
+	if err != nil {
+		return nil, fmt.Errorf("list policies: %w", err)
+	}
+	// The built-in ones first: they name the reason of a refusal.
+	for _, file := range files {
+		take := everyRule
+		if slices.Contains(own, file) {
+			take = forbidsOnly
+		}
+		if err := e.read(builtin, file, take); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range e.rules {
+		r.BuiltIn = true
+	}
+	for _, file := range own {
+		if err := e.read(deployment, file, everyRule); err != nil {
+			return nil, err
+		}
+	}
+	e.index()
+	return e, nil
+}
+
+// deployed lists the policy files of a deployment.
+func deployed(from fs.FS) (files []string, err error) {
+	entries, err := fs.ReadDir(from, ".")
+	if err != nil {
+		return nil, fmt.Errorf("read policies: %w", err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		switch {
+		case strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".md"):
+		case name == schemaFile:
+			if err := sameSchema(from); err != nil {
+				return nil, err
+			}
+		case strings.HasSuffix(name, ".cedar"):
+			files = append(files, name)
+		default:
+			return nil, fmt.Errorf("policy file %s: not a *.cedar file; it would not be read", name)
+		}
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no policies: there is no *.cedar file")
+	}
+	return files, nil
+}
+
+// sameSchema lets the built-in schema lie beside policies, where editors look for it.
+func sameSchema(from fs.FS) error {
+	theirs, err := fs.ReadFile(from, schemaFile)
+	if err != nil {
+		return fmt.Errorf("read policy schema: %w", err)
+	}
+	ours, err := fs.ReadFile(Policies(), schemaFile)
+	if err != nil {
+		return fmt.Errorf("read policy schema: %w", err)
+	}
+	if !bytes.Equal(theirs, ours) {
+		return fmt.Errorf("policy file %s: not the schema of this version, which cannot be changed: it is what the vault tells of a request", schemaFile)
+	}
+	return nil
+}
+
+func newEngine(policies fs.FS) (*Engine, error) {
+	validator, err := readSchema(policies)
+	return &Engine{validator: validator}, err
+}
+
+// Which rules of a file are taken.
+const (
+	everyRule = iota
+	forbidsOnly
+)
+
+func (e *Engine) read(policies fs.FS, file string, take int) error {
 	text, err := fs.ReadFile(policies, file)
+	if err != nil {
+		return fmt.Errorf("read policies: %w", err)
+	}
+	list, err := cedar.NewPolicyListFromBytes(file, text)
+	if err != nil {
+		return fmt.Errorf("policy file %s: %w", file, err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for _, p := range list {
+		if take == forbidsOnly && p.Effect() != cedar.Forbid {
+			continue
+		}
+		at := p.Position().Line
+		if err := e.add(p, Rule{File: file, Line: at, Says: comment(lines, at)}); err != nil {
+			return fmt.Errorf("policy file %s, line %d: %w", file, at, err)
+		}
+	}
+	return nil
+}
+
+// comment is the first line of the comment that stands right above a line, counted from 1.
+func comment(lines []string, line int) (first string) {
+	for i := line - 2; i >= 0 && i < len(lines); i-- {
+		text, ok := strings.CutPrefix(strings.TrimSpace(lines[i]), "//")
+		if !ok {
+			break
+		}
+		first = strings.TrimSpace(text)
+	}
+	return first
+}
+
+func readSchema(policies fs.FS) (*validate.Validator, error) {
+	text, err := fs.ReadFile(policies, schemaFile)
 	if err != nil {
 		return nil, fmt.Errorf("read policy schema: %w", err)
 	}
 	var s schema.Schema
-	s.SetFilename(file)
+	s.SetFilename(schemaFile)
 	if err := s.UnmarshalCedar(text); err != nil {
 		return nil, fmt.Errorf("policy schema: %w", err)
 	}
@@ -100,34 +242,94 @@ func readSchema(policies fs.FS) (*validate.Validator, error) {
 }
 
 // add checks one policy and takes it in.
-func (e *Engine) add(p *cedar.Policy) error {
+func (e *Engine) add(p *cedar.Policy, r Rule) error {
 	notes := p.Annotations()
-	id := string(notes["id"])
-	if id == "" {
+	if r.ID = string(notes["id"]); r.ID == "" {
 		return errors.New("a policy needs an @id")
 	}
-	if _, taken := e.order[id]; taken {
-		return fmt.Errorf("policy %s: the @id is taken", id)
+	if e.rule(r.ID) != nil {
+		return fmt.Errorf("policy %s: the @id is taken", r.ID)
 	}
-	if err := e.validator.Policy(id, (*xast.Policy)(p.AST())); err != nil {
-		return fmt.Errorf("policy %s: %w", id, err)
+	if err := e.validator.Policy(r.ID, (*xast.Policy)(p.AST())); err != nil {
+		return fmt.Errorf("policy %s: %w", r.ID, err)
 	}
-	e.order[id] = len(e.order)
-	e.all.Add(cedar.PolicyID(id), p)
-	if p.Effect() == cedar.Forbid {
-		reason := string(notes["reason"])
-		if !kebab(reason) {
-			return fmt.Errorf("policy %s: a forbid needs a @reason in kebab-case", id)
+	r.Forbids = p.Effect() == cedar.Forbid
+	if r.Forbids {
+		if r.Reason = string(notes["reason"]); !kebab(r.Reason) {
+			return fmt.Errorf("policy %s: a forbid needs a @reason in kebab-case", r.ID)
 		}
-		e.reasons[id] = reason
-		return nil
+	} else {
+		r.View, r.Obligation = record.View(notes["view"]), string(notes["obligation"])
+		if !slices.Contains([]record.View{record.ViewNone, record.ViewOriginal, record.ViewDeidentified}, r.View) {
+			return fmt.Errorf("policy %s: @view is %q; it can be %q or %q", r.ID, r.View, record.ViewOriginal, record.ViewDeidentified)
+		}
+		if r.View == record.ViewNone && showsDocuments(p) {
+			return fmt.Errorf("policy %s: whoever may see documents needs a @view", r.ID)
+		}
 	}
-	view := record.View(notes["view"])
-	if !slices.Contains([]record.View{record.ViewNone, record.ViewOriginal, record.ViewDeidentified}, view) {
-		return fmt.Errorf("policy %s: @view is %q; it can be %q or %q", id, view, record.ViewOriginal, record.ViewDeidentified)
+	e.rules = append(e.rules, &rule{r, p})
+	return nil
+}
+
+func showsDocuments(p *cedar.Policy) bool {
+	named := actionsOf(p)
+	return slices.ContainsFunc([]record.Action{record.ActionRead, record.ActionSearch, record.ActionExport}, func(a record.Action) bool {
+		return slices.Contains(named, cedar.NewEntityUID("Action", cedar.String(a)))
+	})
+}
+
+// actionsOf lists the actions that a policy's scope names; nil when it names none, and so
+// holds for all. There are no groups of actions, so a name stands for itself.
+func actionsOf(p *cedar.Policy) []types.EntityUID {
+	switch scope := p.AST().Action.(type) {
+	case xast.ScopeTypeEq:
+		return []types.EntityUID{scope.Entity}
+	case xast.ScopeTypeInSet:
+		return scope.Entities
 	}
-	e.views[id], e.obligations[id] = view, string(notes["obligation"])
-	e.permits.Add(cedar.PolicyID(id), p)
+	return nil
+}
+
+// index sorts the rules by the actions they can say anything about, so that a decision
+// asks those alone.
+func (e *Engine) index() {
+	e.byAction = make(map[types.EntityUID]applied)
+	for _, r := range e.rules {
+		for _, action := range actionsOf(r.policy) {
+			e.byAction[action] = applied{}
+		}
+		if !r.Forbids {
+			e.permits = append(e.permits, r)
+		}
+	}
+	for action := range e.byAction {
+		var to applied
+		for _, r := range e.rules {
+			if named := actionsOf(r.policy); named != nil && !slices.Contains(named, action) {
+				continue
+			}
+			if to.all = append(to.all, r); !r.Forbids {
+				to.permits = append(to.permits, r)
+			}
+		}
+		e.byAction[action] = to
+	}
+}
+
+// of are the rules about an action; of one that no rule names, all there are.
+func (e *Engine) of(action types.EntityUID) applied {
+	if to, ok := e.byAction[action]; ok {
+		return to
+	}
+	return applied{all: e.rules, permits: e.permits}
+}
+
+func (e *Engine) rule(id string) *rule {
+	for _, r := range e.rules {
+		if r.ID == id {
+			return r
+		}
+	}
 	return nil
 }
 
@@ -198,22 +400,26 @@ func askOf(r Request) ask {
 	}
 }
 
-// evaluate returns the ids that decided, in the order of the files. Any policy that
-// erred makes the whole an error: Cedar skips it, and a skipped forbid permits.
-func (e *Engine) evaluate(set *cedar.PolicySet, a ask) (allowed bool, ids []string, err error) {
+// evaluate returns the rules that decided, in the order of the files. Any policy that
+// erred makes the whole an error, and is what is returned: Cedar skips it, and a skipped
+// forbid permits.
+func (e *Engine) evaluate(set rules, a ask) (allowed bool, by rules, err error) {
 	decision, diagnostic := cedar.Authorize(set, a.entities, a.request)
 	if len(diagnostic.Errors) > 0 {
 		for _, bad := range diagnostic.Errors {
-			ids = append(ids, string(bad.PolicyID))
+			by = append(by, e.rule(string(bad.PolicyID)))
 		}
-		slices.SortFunc(ids, e.byPlace)
-		return false, ids, errors.New("a policy erred")
+		return false, by, errors.New("a policy erred")
 	}
 	for _, r := range diagnostic.Reasons {
-		ids = append(ids, string(r.PolicyID))
+		by = append(by, e.rule(string(r.PolicyID)))
 	}
-	slices.SortFunc(ids, e.byPlace)
-	return decision == types.Allow, ids, nil
+	return decision == types.Allow, by, nil
 }
 
-func (e *Engine) byPlace(a, b string) int { return e.order[a] - e.order[b] }
+func (r rules) ids() (ids []string) {
+	for _, one := range r {
+		ids = append(ids, one.ID)
+	}
+	return ids
+}
