@@ -16,6 +16,7 @@ import (
 	"medvault/api/operations"
 	"medvault/api/patients"
 	"medvault/api/reviews"
+	"medvault/api/staff"
 )
 
 func TestOpenAPINamesEveryRoute(t *testing.T) {
@@ -28,9 +29,10 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	operations.Register(group, operations.Config{})
 	exports.Register(group, exports.Config{})
 	credentials.Register(group, credentials.Config{})
+	staff.Register(group, staff.Config{})
 
 	var registered []string
-	parameter := regexp.MustCompile(`:(\w+)`)
+	parameter := regexp.MustCompile(`[:*](\w+)`)
 	for _, r := range engine.Routes() {
 		if r.Method == "HEAD" {
 			continue // answered as the GET beside it
