@@ -16,6 +16,7 @@ import (
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
+	"medvault/vault/staff"
 )
 
 // Revocation refuses a person or one credential until it is lifted, in every gateway
@@ -275,12 +276,33 @@ func (v *Vault) CreateAPIToken(ctx context.Context, a record.Actor, n NewAPIToke
 			Scopes: strings.Join(n.Scopes, " ")}}
 	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionTokenCreate, Object: row.ID}, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 		leaf.Origin = row.Actor.ID + " " + string(row.Actor.Role)
+		if err := v.isMachine(ctx, tx, row.Actor); err != nil {
+			return err
+		}
 		return tx.InsertAPIToken(ctx, row)
 	})
 	if err != nil {
 		return APIToken{}, "", err
 	}
 	return apiTokenOf(row), secret, nil
+}
+
+// isMachine refuses a token for whom the staff register does not know as a service with
+// that role. What the register says later counts later: it is asked at every act.
+func (v *Vault) isMachine(ctx context.Context, tx *catalog.Tx, a record.Actor) error {
+	if v.cfg.InsecureActors {
+		return nil
+	}
+	entry, _, _, err := v.staffEntry(ctx, tx, a)
+	switch {
+	case err != nil:
+		return err
+	case entry == nil || entry.Kind != staff.Service:
+		return record.Refuse(record.ErrInvalid, "not-on-register", "put the machine on the staff register first, as a service: medvault staff add")
+	case !slices.Contains(entry.Roles, a.Role):
+		return record.Refuse(record.ErrInvalid, "bad-role", "the staff register does not give the machine this role")
+	}
+	return nil
 }
 
 func apiTokenOf(k catalog.APIToken) APIToken {

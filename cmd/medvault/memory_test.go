@@ -20,6 +20,7 @@ import (
 	"medvault/api/client"
 	"medvault/imaging/imagingtest"
 	"medvault/vault"
+	"medvault/vault/record"
 )
 
 // TestAsProgram is no test: other tests run this binary as the program itself.
@@ -66,10 +67,19 @@ func TestARunningGatewayKeepsItsSecrets(t *testing.T) {
 		secrets["token of "+string(role)] = token
 	}
 	admin := connected(t, ready.URL, ready.Tokens["admin"])
-	_, secret, err := admin.CreateAPIToken(t.Context(), vault.NewAPIToken{Subject: "service:ct-1", Role: "radiology", Scopes: []string{"system/*.cruds"},
-		Expires: time.Now().Add(time.Hour)})
+	machine := vault.NewAPIToken{Subject: "service:ct-1", Role: "radiology", Scopes: []string{"system/*.cruds"}, Expires: time.Now().Add(time.Hour)}
+	if _, _, err := admin.CreateAPIToken(t.Context(), machine); err == nil || !strings.Contains(err.Error(), "not-on-register") {
+		t.Errorf("a token for a machine that nobody registered: %v; want not-on-register", err)
+	}
+	if _, err := admin.AddStaff(t.Context(), vault.StaffPerson{Subject: machine.Subject, Kind: "service", Roles: []record.Role{machine.Role}, Institution: "dev"}); err != nil {
+		t.Fatal(err)
+	}
+	_, secret, err := admin.CreateAPIToken(t.Context(), machine)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := connected(t, ready.URL, secret).StoreDICOM(t.Context(), bytes.NewReader(imagingtest.CT(imagingtest.NewPatient(2), imagingtest.Options{}))); err != nil {
+		t.Errorf("the machine stores with its token: %v", err)
 	}
 	secrets["API token"] = strings.TrimPrefix(secret, vault.APITokenPrefix)
 	for name, key := range localKeys(t, dir) {
