@@ -444,6 +444,11 @@ func (v *Vault) objectsOut(ctx context.Context, job catalog.Job, owner string, r
 			if err != nil {
 				return err
 			}
+			if after == "" && len(c.Versions) > 0 { // said before the first object goes
+				if err := appendLeaf(ctx, tx, v.consentLeaf(ActionKeysGone, originWithdrawal, c)); err != nil {
+					return err
+				}
+			}
 			said, err := tx.Consents(ctx, c.Patient)
 			if err != nil || !v.withdrawn(p, said, r) {
 				return err
@@ -473,12 +478,7 @@ func (v *Vault) objectsOut(ctx context.Context, job catalog.Job, owner string, r
 		}
 		after = page[len(page)-1].ID
 	}
-	return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
-		if len(c.Versions) == 0 {
-			return nil
-		}
-		return appendLeaf(ctx, tx, v.consentLeaf(ActionKeysGone, originWithdrawal, c))
-	})
+	return v.cfg.Catalog.Finish(ctx, job, owner, nil)
 }
 
 // whyRemove says why an object must go from a region: "" when it stays.
