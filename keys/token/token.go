@@ -8,6 +8,8 @@
 package token
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -30,6 +32,7 @@ type Tokens struct {
 	patient, uid, id, recipient keys.DEK
 	apiToken                    keys.DEK
 	fingerprint, index          keys.DEK
+	birth                       cipher.AEAD
 }
 
 // New derives the children of both keys.
@@ -58,7 +61,16 @@ func New(tokenKey, indexKey keys.DEK) (*Tokens, error) {
 			return nil, fmt.Errorf("tokens: %w", err)
 		}
 	}
-	return t, nil
+	birth, err := child(indexKey, "birth-date")
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	block, err := aes.NewCipher(birth.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	t.birth, err = cipher.NewGCMWithRandomNonce(block)
+	return t, err
 }
 
 // child derives the key for one purpose.

@@ -16,9 +16,9 @@ func (t *Tx) InsertConsent(ctx context.Context, s consent.Statement) error {
 	}
 	var b builder
 	b.add(`INSERT INTO consents (id, patient, purpose, recipient, country, decision, reading, from_at, until_at, evidence,
-recorded_by, recorded_at, ended_at, ended_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+recorded_by, recorded_at, ended_at, ended_by, guardian) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		string(s.ID), string(s.Patient), string(s.Purpose), s.Recipient, s.Country, string(s.Decision), reading,
-		millis(s.From), optionalMillis(s.Until), string(s.Evidence), s.By, millis(s.Recorded), optionalMillis(s.Ended), s.EndedBy)
+		millis(s.From), optionalMillis(s.Until), string(s.Evidence), s.By, millis(s.Recorded), optionalMillis(s.Ended), s.EndedBy, s.Guardian)
 	n, err := t.exec(ctx, &b)
 	if err == nil && n == 0 {
 		err = ErrExist
@@ -43,7 +43,7 @@ func (t *Tx) EndConsent(ctx context.Context, patient record.PatientToken, id rec
 func (t *Tx) Consents(ctx context.Context, patient record.PatientToken) ([]consent.Statement, error) {
 	var b builder
 	b.add(`SELECT id, patient, purpose, recipient, country, decision, reading, from_at, until_at, evidence, recorded_by, recorded_at,
-ended_at, ended_by FROM consents WHERE patient = ? ORDER BY recorded_at, id`, string(patient))
+ended_at, ended_by, guardian FROM consents WHERE patient = ? ORDER BY recorded_at, id`, string(patient))
 	rows, err := t.query(ctx, &b)
 	if err != nil {
 		return nil, attempt(err, "consents of %s", patient)
@@ -54,7 +54,7 @@ ended_at, ended_by FROM consents WHERE patient = ? ORDER BY recorded_at, id`, st
 		var s consent.Statement
 		var from, until, recorded, ended, reading int64
 		if err := rows.Scan(&s.ID, &s.Patient, &s.Purpose, &s.Recipient, &s.Country, &s.Decision, &reading, &from, &until, &s.Evidence,
-			&s.By, &recorded, &ended, &s.EndedBy); err != nil {
+			&s.By, &recorded, &ended, &s.EndedBy, &s.Guardian); err != nil {
 			return nil, attempt(err, "consents of %s", patient)
 		}
 		s.Reading, s.From, s.Until, s.Recorded, s.Ended = reading != 0, fromMillis(from), optionalTime(until), fromMillis(recorded), optionalTime(ended)

@@ -16,6 +16,8 @@ type Search struct {
 	// instance, or on its series, study or patient. An empty group finds nothing.
 	AllOf        [][]string
 	Caregiver    string                // only patients whom this clinician treats now; "" is all
+	Emergency    bool                  // with Caregiver: those too for whom the clinician broke the glass
+	Minors       bool                  // children with a guardian's consent too; with Caregiver those whose treatment needs the clinician
 	Consented    record.Purpose        // only patients with a live permit for this very purpose; "" is all
 	Patients     []record.PatientToken // nil is any; empty is none
 	ReleasedOnly bool                  // only documents that are not held back
@@ -169,9 +171,14 @@ func (s Search) where(b *builder, c *Catalog) {
 	}
 	if s.Caregiver != "" {
 		now := millis(c.now())
-		b.add(" AND d.patient IN (SELECT e.patient FROM cares e WHERE e.clinician = ? AND e.from_at <= ?"+
+		b.add(" AND (d.patient IN (SELECT e.patient FROM cares e WHERE e.clinician = ? AND e.from_at <= ?"+
 			" AND (e.until_at = 0 OR e.until_at > ?) AND (e.ended_at = 0 OR e.ended_at > ?))", s.Caregiver, now, now, now)
+		if s.Emergency {
+			b.add(" OR d.patient IN (SELECT x.patient FROM breakglass x WHERE x.actor = ? AND x.opened_at <= ? AND x.until_at > ?)", s.Caregiver, now, now)
+		}
+		b.add(")")
 	}
+	s.whereOfAge(b, millis(c.now()))
 	if s.Consented != "" {
 		now := millis(c.now())
 		b.add(" AND d.patient IN (SELECT e.patient FROM consents e WHERE e.purpose = ? AND e.decision = 'permit' AND e.from_at <= ?"+
@@ -184,6 +191,23 @@ func (s Search) where(b *builder, c *Catalog) {
 		b.add(" AND ((d.patient, '')" + group + " OR (d.patient, d.study)" + group +
 			" OR (d.patient, d.series)" + group + " OR (d.patient, d.id)" + group + ")")
 	}
+}
+
+// whereOfAge leaves out children, so that not even their number is told: those whose
+// guardian has not agreed, whoever asks.
+func (s Search) whereOfAge(b *builder, now int64) {
+	if !s.Minors {
+		b.add(" AND d.patient NOT IN (SELECT m.patient FROM minors m)")
+		return
+	}
+	b.add(" AND (d.patient NOT IN (SELECT m.patient FROM minors m) OR (d.patient IN (SELECT y.patient FROM consents y WHERE y.guardian <> ''"+
+		" AND y.evidence <> '' AND y.decision = 'permit' AND y.country = '' AND y.recipient = '' AND y.purpose IN ('TREAT', '*')"+
+		" AND y.from_at <= ? AND (y.until_at = 0 OR y.until_at > ?) AND (y.ended_at = 0 OR y.ended_at > ?))", now, now, now)
+	if s.Caregiver != "" {
+		b.add(" AND d.patient IN (SELECT z.patient FROM cares z WHERE z.clinician = ? AND z.essential = 1 AND z.from_at <= ?"+
+			" AND (z.until_at = 0 OR z.until_at > ?) AND (z.ended_at = 0 OR z.ended_at > ?))", s.Caregiver, now, now, now)
+	}
+	b.add("))")
 }
 
 func qualified(table string, columns []string) string {

@@ -46,6 +46,7 @@ type Statement struct {
 	Recorded  time.Time
 	Ended     *time.Time // when it was withdrawn; nil: it was not
 	EndedBy   string
+	Guardian  string // subject of the guardian who said it for a child; "" is the patient
 }
 
 // Live says whether the statement holds at that time.
@@ -122,6 +123,24 @@ func Given(all []Statement, u Use, at time.Time) bool {
 	})
 }
 
+// Guarded says whether a guardian has agreed in writing, and refuses nothing of it, that a
+// child is treated here and documents about it are kept at home.
+func Guarded(all []Statement, at time.Time) bool {
+	return permitted(all, Use{Purpose: record.PurposeTreat}, at, func(s Statement) bool {
+		return s.Guardian != "" && s.Evidence != "" && s.Recipient == "" && holds(s.Purpose, record.PurposeTreat)
+	})
+}
+
+// OfChild is what counts of what was said about a child: every refusal; and where a
+// guardian has agreed (Guarded), what guardians permit. What a child permits counts for
+// nothing.
+func OfChild(all []Statement, at time.Time) []Statement {
+	guarded := Guarded(all, at)
+	return slices.DeleteFunc(slices.Clone(all), func(s Statement) bool {
+		return s.Decision == Permit && (!guarded || s.Guardian == "")
+	})
+}
+
 // permitted says whether a live permit for the use's country fits, and nothing refuses it.
 func permitted(all []Statement, u Use, at time.Time, fits func(Statement) bool) bool {
 	return slices.ContainsFunc(all, func(s Statement) bool {
@@ -146,7 +165,7 @@ func Known(p record.Purpose) bool {
 }
 
 // NeedsEvidence says whether the law wants a statement in writing: research, whatever
-// goes abroad, and what permits everything.
+// goes abroad, what permits everything, and what a guardian agrees to.
 func (s Statement) NeedsEvidence() bool {
-	return s.Decision == Permit && (s.Country != "" || s.Purpose == record.PurposeResearch || s.Purpose == Any)
+	return s.Decision == Permit && (s.Country != "" || s.Purpose == record.PurposeResearch || s.Purpose == Any || s.Guardian != "")
 }
