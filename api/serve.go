@@ -27,6 +27,7 @@ import (
 	"medvault/api/identity"
 	"medvault/api/operations"
 	"medvault/api/patients"
+	"medvault/api/policy"
 	"medvault/api/reviews"
 	"medvault/api/staff"
 	"medvault/api/transport"
@@ -162,6 +163,7 @@ func (s *Server) routes() http.Handler {
 	documents.Register(v1, documents.Config{Vault: s.cfg.Vault})
 	patients.Register(v1, patients.Config{Vault: s.cfg.Vault})
 	credentials.Register(v1, credentials.Config{Vault: s.cfg.Vault})
+	policy.Register(v1, policy.Config{Vault: s.cfg.Vault})
 	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})
 	staff.Register(v1, staff.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})

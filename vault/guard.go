@@ -149,35 +149,54 @@ func (v *Vault) Refused(ctx context.Context, who record.Actor, reason string) er
 // decide gathers the facts of an act and asks the policies. It writes nothing:
 // whoever calls it writes the leaf in the same transaction, before the act.
 func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decision, error) {
-	actor, stands, err := v.standing(ctx, tx, a.Actor)
+	f, err := v.grounds(ctx, tx, a)
 	if err != nil {
 		return access.Decision{}, err
 	}
-	a.Actor = actor
-	revoked, err := tx.Revoked(ctx, a.Actor)
-	if err != nil {
-		return access.Decision{}, err
-	}
-	if revoked {
+	if f.revoked {
 		return access.Decision{Reason: reasonRevoked, MayKnow: a.Patient == ""}, nil
 	}
-	req := access.Request{Actor: a.Actor, Standing: stands, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin, Kind: a.Kind}
-	var flow residency.Verdict
+	d := v.cfg.Access.Decide(f.Request)
+	d.Reason = f.reason(d.Reason)
+	return d, nil
+}
+
+// grounds are everything that an act's decision depends on.
+type grounds struct {
+	access.Request
+	revoked bool
+	flow    residency.Verdict
+}
+
+func (v *Vault) grounds(ctx context.Context, tx *catalog.Tx, a act) (f grounds, err error) {
+	actor, stands, err := v.standing(ctx, tx, a.Actor)
+	if err != nil {
+		return f, err
+	}
+	a.Actor = actor
+	f.Request = access.Request{Actor: actor, Standing: stands, Action: a.Action, Now: v.cfg.Now(), Origin: a.Origin, Kind: a.Kind}
+	if f.revoked, err = tx.Revoked(ctx, actor); err != nil || f.revoked {
+		return f, err
+	}
 	if a.Patient != "" {
-		facts, verdict, err := v.patientFacts(ctx, tx, a)
+		patient, flow, err := v.patientFacts(ctx, tx, a)
 		if err != nil {
-			return access.Decision{}, err
+			return f, err
 		}
-		req.Patient, flow = &facts, verdict
+		f.Patient, f.flow = &patient, flow
 	}
 	if a.Object != "" {
-		req.Document = &access.Document{Held: a.Held, Kind: a.Kind}
+		f.Document = &access.Document{Held: a.Held, Kind: a.Kind}
 	}
-	d := v.cfg.Access.Decide(req)
-	if d.Reason == reasonResidency && flow.Reason != residency.NoConsentAbroad {
-		d.Reason = flow.Reason // which register says no
+	return f, nil
+}
+
+// reason says which register says no, where it is residency that refuses.
+func (f grounds) reason(said string) string {
+	if said == reasonResidency && f.flow.Reason != residency.NoConsentAbroad {
+		return f.flow.Reason
 	}
-	return d, nil
+	return said
 }
 
 // reasonResidency is the @reason of the policy that holds acts to the rules of residency.

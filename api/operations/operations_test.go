@@ -15,6 +15,7 @@ import (
 	"medvault/api/exports"
 	"medvault/api/operations"
 	"medvault/api/patients"
+	"medvault/api/policy"
 	"medvault/api/reviews"
 	"medvault/api/staff"
 )
@@ -30,6 +31,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	exports.Register(group, exports.Config{})
 	credentials.Register(group, credentials.Config{})
 	staff.Register(group, staff.Config{})
+	policy.Register(group, policy.Config{})
 
 	var registered []string
 	parameter := regexp.MustCompile(`[:*](\w+)`)

@@ -24,7 +24,6 @@ import (
 	"medvault/storage/replica"
 	"medvault/storage/s3"
 	"medvault/vault"
-	"medvault/vault/access"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 )
@@ -70,9 +69,9 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err := os.MkdirAll(cfg.Spool, 0o700); err != nil {
 		return parts, fmt.Errorf("spool: %w", err)
 	}
-	engine, err := access.New(nil)
+	engine, err := cfg.engine()
 	if err != nil {
-		return parts, fmt.Errorf("access policies: %w", err)
+		return parts, fmt.Errorf("policies: %w", err)
 	}
 	profile, err := transport.ParseProfile(cfg.TLS.Profile)
 	if err != nil {
@@ -115,7 +114,7 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return parts, err
 	}
-	gateway, err := gatewayOf(cfg, access.Policies())
+	gateway, err := gatewayOf(cfg, engine)
 	if err != nil {
 		return parts, err
 	}

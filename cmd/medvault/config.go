@@ -35,6 +35,8 @@ type Config struct {
 	Staff     StaffConfig    `yaml:"staff"`
 	DPO       DPOConfig      `yaml:"dpo"`
 
+	Policies string `yaml:"policies"` // directory of the deployment's own access policies; default the built-in ones alone
+
 	Deidentification DeidentificationConfig `yaml:"deidentification"`
 
 	Transfers TransfersConfig `yaml:"transfers"`

@@ -6,12 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 
 	"medvault/api/transport"
 	"medvault/vault"
+	"medvault/vault/access"
 	"medvault/vault/atna"
 )
 
@@ -72,7 +72,7 @@ func (c RepositoryConfig) receiver(profile transport.Profile) (*atna.Receiver, e
 
 // gatewayOf names this gateway, and sums up by what it is configured. The configuration
 // holds no secrets, only where they lie.
-func gatewayOf(cfg *Config, policies fs.FS) (vault.Gateway, error) {
+func gatewayOf(cfg *Config, policies *access.Engine) (vault.Gateway, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return vault.Gateway{}, fmt.Errorf("name of this machine: %w", err)
@@ -82,28 +82,6 @@ func gatewayOf(cfg *Config, policies fs.FS) (vault.Gateway, error) {
 		return vault.Gateway{}, fmt.Errorf("sum of the configuration: %w", err)
 	}
 	sum := sha256.Sum256(effective)
-	rules, err := sumFiles(policies)
-	if err != nil {
-		return vault.Gateway{}, fmt.Errorf("sum of the policies: %w", err)
-	}
 	return vault.Gateway{Name: host + " " + cfg.Listen, Settings: map[string]string{
-		"configuration": hex.EncodeToString(sum[:]), "policies": rules}}, nil
-}
-
-// sumFiles is the hex SHA-256 of names and contents of files, in the order of their names.
-func sumFiles(files fs.FS) (string, error) {
-	sum := sha256.New()
-	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(sum, "%q %d\n", name, len(text))
-		sum.Write(text)
-		return nil
-	})
-	return hex.EncodeToString(sum.Sum(nil)), err
+		"configuration": hex.EncodeToString(sum[:]), "policies": policies.Sum()}}, nil
 }

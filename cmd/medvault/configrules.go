@@ -110,6 +110,9 @@ func (c *Config) check() []error {
 	found.required("dpo.email", c.DPO.Email)
 	c.Deidentification.check(&found)
 	c.Transfers.check(&found)
+	if _, err := c.engine(); err != nil {
+		found.add("policies", "%v", err)
+	}
 	c.Drill.check(&found, c.Home, c.Regions)
 	for i, line := range c.Verify {
 		_, err := line.line()

@@ -62,6 +62,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newCareCommand(a),
 		newConsentCommand(a),
 		newStaffCommand(a),
+		newPolicyCommand(a),
 		newReviewsCommand(a),
 		newRederiveCommand(a),
 		newRegionsCommand(a),

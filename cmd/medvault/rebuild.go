@@ -19,7 +19,6 @@ import (
 	"medvault/storage"
 	"medvault/storage/replica"
 	"medvault/vault"
-	"medvault/vault/access"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 	"medvault/vault/residency"
@@ -173,9 +172,9 @@ func (h *house) rebuildParts(ctx context.Context, cfg *Config, from string, log 
 	if err != nil {
 		return parts, err
 	}
-	engine, err := access.New(nil)
+	engine, err := cfg.engine()
 	if err != nil {
-		return parts, fmt.Errorf("access policies: %w", err)
+		return parts, fmt.Errorf("policies: %w", err)
 	}
 	scrubber, err := cfg.Deidentification.scrubber()
 	if err != nil {

@@ -68,6 +68,9 @@ var rights = []right{
 	{"reviewer", "review.read review.release review.refuse", "HQUALIMP HOPERAT", "any", "deidentified"},
 	{"admin", "staff.manage staff.list", "HSYSADMIN HOPERAT", "house", ""},
 	{"dpo", "staff.list", "HCOMPL", "house", ""},
+	{"admin", "policy.explain", "HSYSADMIN HOPERAT", "house", ""},
+	{"dpo", "policy.explain", "HCOMPL", "house", ""},
+	{"auditor", "policy.explain", "HCOMPL", "house", ""},
 	{"dpo", "rederivation.propose rederivation.approve rederivation.read", "HCOMPL", "house", ""},
 	{"admin", "rederivation.approve rederivation.read", "HSYSADMIN HOPERAT", "house", ""},
 	{"admin", "token.create token.revoke token.list revocation.add revocation.lift revocation.list", "HSYSADMIN HOPERAT", "house", ""},
@@ -119,7 +122,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.status", "keys.rotate", "attest.read", "document.export",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read",
-		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "patient.know", "", "document.delete"}
+		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "policy.explain", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {
 		patients = append(patients, &access.Patient{Token: token, State: "active",

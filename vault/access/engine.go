@@ -2,9 +2,12 @@ package access
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"iter"
 	"slices"
@@ -37,6 +40,7 @@ type Engine struct {
 	permits   rules   // of them, for every action
 	byAction  map[types.EntityUID]applied
 	validator *validate.Validator
+	sum       hash.Hash // of the files, as they were read
 }
 
 // rule is one policy and what stands beside it.
@@ -181,7 +185,7 @@ func sameSchema(from fs.FS) error {
 
 func newEngine(policies fs.FS) (*Engine, error) {
 	validator, err := readSchema(policies)
-	return &Engine{validator: validator}, err
+	return &Engine{validator: validator, sum: sha256.New()}, err
 }
 
 // Which rules of a file are taken.
@@ -195,9 +199,10 @@ func (e *Engine) read(policies fs.FS, file string, take int) error {
 	if err != nil {
 		return fmt.Errorf("read policies: %w", err)
 	}
+	fmt.Fprintf(e.sum, "%q %d %d\n%s", file, take, len(text), text)
 	list, err := cedar.NewPolicyListFromBytes(file, text)
 	if err != nil {
-		return fmt.Errorf("policy file %s: %w", file, err)
+		return errors.New(strings.Replace(fmt.Sprintf("policy file %s: %v", file, err), "<input>", file, 1)) // Cedar does not know its name
 	}
 	lines := strings.Split(string(text), "\n")
 	for _, p := range list {
@@ -323,6 +328,9 @@ func (e *Engine) of(action types.EntityUID) applied {
 	}
 	return applied{all: e.rules, permits: e.permits}
 }
+
+// Sum is the SHA-256 of the policies, in hex: the same for the same files.
+func (e *Engine) Sum() string { return hex.EncodeToString(e.sum.Sum(nil)) }
 
 func (e *Engine) rule(id string) *rule {
 	for _, r := range e.rules {

@@ -197,6 +197,8 @@ const (
 	ActionStaffManage Action = "staff.manage" // people, institutions, trainings
 	ActionStaffList   Action = "staff.list"
 
+	ActionPolicyExplain Action = "policy.explain" // how an act of somebody would be decided, and why
+
 	ActionRederivePropose Action = "rederivation.propose"
 	ActionRederiveApprove Action = "rederivation.approve"
 	ActionRederiveRead    Action = "rederivation.read" // what it would change, how far it is
