@@ -1,14 +1,17 @@
-// Package identity turns a bearer token or a client certificate into whoever acts. It
+// Package identity turns a bearer token, a client certificate or a session of the console
+// into whoever acts. It
 // proves who that is; what they may do is decided elsewhere.
 //
 // What an Actor says of its credentials, so that each can be revoked: jti:… (or jwt:…,
 // a hash, where a token names none) of a signed token, token:… of an API token, static:…
-// in development, x509:… (hex SHA-256) and serial:… (hex) of a certificate.
+// in development, x509:… (hex SHA-256) and serial:… (hex) of a certificate, session:… of
+// a session, beside what proved the person when it began.
 package identity
 
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"medvault/vault/record"
@@ -40,6 +43,11 @@ func FromRequest(r *http.Request, by Authenticator, certificates *Certificates) 
 	if err != nil {
 		return record.Actor{ID: a.ID, Credentials: a.Credentials}, err
 	}
+	return settle(r, a)
+}
+
+// settle gives a proven actor the purpose of this request.
+func settle(r *http.Request, a record.Actor) (record.Actor, error) {
 	chosen, err := purpose(r.Header.Values(PurposeHeader))
 	if err != nil {
 		return record.Actor{ID: a.ID, Credentials: a.Credentials}, err
@@ -53,7 +61,25 @@ func FromRequest(r *http.Request, by Authenticator, certificates *Certificates) 
 		return record.Actor{ID: a.ID, Credentials: a.Credentials}, record.Refuse(record.ErrDenied, "purpose-contradicts-token",
 			"the token is bound to another purpose of use; leave the "+PurposeHeader+" header out or get another token")
 	}
+	if a.Emergency, err = emergency(r.Header.Values(ReasonHeader)); err != nil {
+		return record.Actor{ID: a.ID, Credentials: a.Credentials}, err
+	}
 	return a, nil
+}
+
+// ReasonHeader says what the emergency is, in text or percent-encoded UTF-8, where the
+// purpose of use is ETREAT.
+const ReasonHeader = "Reason"
+
+func emergency(headers []string) (*record.Emergency, error) {
+	if len(headers) == 0 {
+		return nil, nil
+	}
+	text, err := url.PathUnescape(headers[0])
+	if err != nil || len(headers) > 1 {
+		return nil, record.Refuse(record.ErrInvalid, "bad-reason", "send one "+ReasonHeader+" header; what is not ASCII, and %, percent-encoded")
+	}
+	return record.NewEmergency(text)
 }
 
 func prove(r *http.Request, by Authenticator, certificates *Certificates) (record.Actor, error) {

@@ -59,6 +59,17 @@ type OIDC struct {
 	cfg    OIDCConfig
 	keys   oidc.KeySet
 	verify oidc.Config
+	found  discovered
+}
+
+// discovered is what the issuer's discovery document says of its endpoints.
+type discovered struct {
+	Keys       string   `json:"jwks_uri"`
+	Authorize  string   `json:"authorization_endpoint"`
+	Token      string   `json:"token_endpoint"`
+	EndSession string   `json:"end_session_endpoint"` // "": the provider offers no log-out
+	Methods    []string `json:"token_endpoint_auth_methods_supported"`
+	Challenges []string `json:"code_challenge_methods_supported"`
 }
 
 var _ Authenticator = (*OIDC)(nil)
@@ -78,9 +89,7 @@ func NewOIDC(ctx context.Context, cfg OIDCConfig) (*OIDC, error) {
 	if err != nil {
 		return nil, fmt.Errorf("oidc: discover %s: %w", cfg.Issuer, err)
 	}
-	var found struct {
-		Keys string `json:"jwks_uri"`
-	}
+	var found discovered
 	if err := provider.Claims(&found); err != nil {
 		return nil, fmt.Errorf("oidc: discover %s: %w", cfg.Issuer, err)
 	}
@@ -88,8 +97,9 @@ func NewOIDC(ctx context.Context, cfg OIDCConfig) (*OIDC, error) {
 		return nil, fmt.Errorf("oidc: jwks_uri of %s: %w", cfg.Issuer, err)
 	}
 	return &OIDC{
-		cfg:  cfg,
-		keys: oidc.NewRemoteKeySet(ctx, found.Keys),
+		cfg:   cfg,
+		found: found,
+		keys:  oidc.NewRemoteKeySet(ctx, found.Keys),
 		verify: oidc.Config{
 			ClientID:             cfg.Audience,
 			SupportedSigningAlgs: cfg.Algorithms, // never "none", never a shared secret

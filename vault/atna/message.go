@@ -122,8 +122,10 @@ func eventOf(l audit.Leaf) event {
 		e.Action, e.ID = "U", dcm("110103", "DICOM Instances Accessed")
 	case "patient.erased":
 		e.Action, e.ID = "D", dcm("110110", "Patient Record")
-	case "session.refused":
+	case "session.refused", "session.begun":
 		e.ID, e.Types = dcm("110114", "User Authentication"), []coded{dcm("110122", "Login")}
+	case "session.ended":
+		e.ID, e.Types = dcm("110114", "User Authentication"), []coded{dcm("110123", "Logout")}
 	case "config.changed":
 		alert("U", "110129", "Security Configuration")
 	default:
