@@ -45,7 +45,29 @@ type NewCare struct {
 
 // StateCare is AddCare with everything that can be said.
 func (v *Vault) StateCare(ctx context.Context, a record.Actor, p record.PatientToken, n NewCare) (Care, error) {
-	now := v.cfg.Now()
+	stated, err := v.StateCares(ctx, a, p, []NewCare{n})
+	if err != nil {
+		return Care{}, err
+	}
+	return stated[0], nil
+}
+
+// StateCares states several relationships with one patient, all of them or none.
+func (v *Vault) StateCares(ctx context.Context, a record.Actor, p record.PatientToken, list []NewCare) ([]Care, error) {
+	cares := make([]Care, len(list))
+	puts := make([]recordPut, len(list))
+	for i, n := range list {
+		c, err := n.care(a, p, v.cfg.Now())
+		if err != nil {
+			return nil, err
+		}
+		cares[i], puts[i] = c, c.put(a)
+	}
+	return cares, v.putRecords(ctx, p, puts, nil)
+}
+
+// care is the relationship that is stated, or why it cannot be meant.
+func (n NewCare) care(a record.Actor, p record.PatientToken, now time.Time) (Care, error) {
 	c := Care{ID: record.NewObjectID(), Patient: p, Clinician: n.Clinician, Role: n.Role, Essential: n.Essential, From: n.From,
 		Origin: cmp.Or(n.Origin, "manual"), By: a.ID}
 	if c.From.IsZero() {
@@ -64,7 +86,13 @@ func (v *Vault) StateCare(ctx context.Context, a record.Actor, p record.PatientT
 	default:
 		c.Until = &n.Until
 	}
-	return c, v.addCare(ctx, act{Actor: a, Action: record.ActionCareAdd, Patient: p, Object: c.ID}, c)
+	return c, nil
+}
+
+// put is the record of a relationship.
+func (c Care) put(a record.Actor) recordPut {
+	return recordPut{act: act{Actor: a, Action: record.ActionCareAdd, Patient: c.Patient, Object: c.ID}, id: c.ID, recordType: recordCare, value: c,
+		change: func(ctx context.Context, tx *catalog.Tx) error { return tx.InsertCare(ctx, c.row()) }}
 }
 
 // errTreated: an automatic relationship is not needed any more.
@@ -127,88 +155,177 @@ func (v *Vault) ListCare(ctx context.Context, a record.Actor, p record.PatientTo
 	return list, nil
 }
 
+// recordPut is one record on its way in: the act that makes it, and what the catalog
+// learns with it. change may run more than once.
+type recordPut struct {
+	act        act
+	id         record.ObjectID
+	recordType string
+	value      any
+	change     func(ctx context.Context, tx *catalog.Tx) error
+}
+
 // putRecord seals a record about a patient, places it like a document and commits it
 // with what it changes. The guard decides before anything is written, and again in
 // the transaction that makes the record count. An act on another object than the
 // record has a leaf of its own beside the record's.
 func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, recordType string, value any, change func(tx *catalog.Tx) error) error {
-	var p catalog.Patient
-	var said []consent.Statement
-	var d access.Decision
-	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		if d, err = v.decide(ctx, tx, a); err != nil || !d.Allow {
-			return err
-		}
-		if p, err = tx.Patient(ctx, a.Patient); err != nil {
-			return notFound(err)
-		}
-		if !aboutConsent(recordType) {
-			said, err = tx.Consents(ctx, a.Patient)
-		}
-		return err
-	})
+	one := recordPut{a, id, recordType, value, func(_ context.Context, tx *catalog.Tx) error { return change(tx) }}
+	return v.putRecords(ctx, a.Patient, []recordPut{one}, nil)
+}
+
+// putRecords is putRecord for several records about one patient: all of them count, or
+// none. first, which may be nil, runs in the transaction before any of them, with the
+// patient's row locked; its error undoes everything.
+func (v *Vault) putRecords(ctx context.Context, p record.PatientToken, list []recordPut, first func(tx *catalog.Tx) error) error {
+	if len(list) == 0 {
+		return nil
+	}
+	known, said, err := v.mayRecord(ctx, p, list)
 	if err != nil {
 		return err
 	}
-	if !d.Allow {
-		return v.refuse(ctx, a)
-	}
-	k, err := v.openKeys(ctx, p)
+	k, err := v.openKeys(ctx, known)
 	if errors.Is(err, errNoWraps) {
 		return record.ErrNotFound // a patient nothing is stored of
 	}
 	if err != nil {
 		return err
 	}
-	s, err := v.sealRecord(k, id, label{Type: recordType, At: v.cfg.Now().UTC(), Country: p.Country}, value)
-	if err != nil {
-		return err
+	permitted := v.permitted(known, said...)
+	sealed, err := v.sealRecords(ctx, k, known, permitted, list)
+	for _, s := range sealed {
+		defer s.close()
 	}
-	defer s.close()
-	permitted := v.permitted(p, said...)
-	placed, err := v.place(ctx, s, k, v.near(p, permitted))
-	if err != nil {
-		return err
+	if err == nil {
+		// A crash before this line leaves only unreferenced objects.
+		err = v.commitRecords(ctx, known, said, permitted, sealed, list, first)
 	}
-	// A crash before this line leaves only unreferenced objects.
-	o := v.row(s, record.KindRecord, nil)
-	_, err = v.perform(ctx, a, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
-		if now, err := tx.LockPatient(ctx, a.Patient); err != nil || now.State != p.State || now.Generation != p.Generation {
-			return errors.Join(errChanged, err)
+	for _, s := range sealed {
+		switch {
+		case err == nil:
+			v.settle(s.sealed)
+		case !errors.Is(err, errUncertain): // otherwise the objects stay until the intent is looked at
+			v.discard(ctx, s.sealed)
 		}
-		if !aboutConsent(recordType) { // which may change that, and lies at home alone
-			if err := v.stillReaches(ctx, tx, p, said); err != nil {
-				return err
-			}
-		}
-		if err := tx.InsertRecord(ctx, o, recordType); err != nil {
-			return err
-		}
-		if err := change(tx); err != nil {
-			return notFound(err)
-		}
-		if id == a.Object {
-			describeCommit(leaf, o, permitted)
-		} else {
-			stored := *leaf
-			stored.Action, stored.Object = "record.stored", id
-			describeCommit(&stored, o, permitted)
-			if err := appendLeaf(ctx, tx, stored); err != nil {
-				return err
-			}
-		}
-		return v.promise(ctx, tx, o, permitted, placed)
-	})
-	switch {
-	case err == nil:
-		v.settle(s)
-	case !errors.Is(err, errUncertain): // otherwise the objects stay until the intent is looked at
-		v.discard(ctx, s)
 	}
 	if errors.Is(err, errChanged) {
 		return unavailable("patient", err)
 	}
 	return err
+}
+
+// mayRecord asks the guard about every record, and reads the patient and, where it
+// matters, what they said.
+func (v *Vault) mayRecord(ctx context.Context, token record.PatientToken, list []recordPut) (p catalog.Patient, said []consent.Statement, err error) {
+	var d access.Decision
+	var refused act
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		for _, r := range list {
+			if d, err = v.decide(ctx, tx, r.act); err != nil || !d.Allow {
+				refused = r.act
+				return err
+			}
+		}
+		if p, err = tx.Patient(ctx, token); err != nil {
+			return notFound(err)
+		}
+		if !aboutConsent(list[0].recordType) {
+			said, err = tx.Consents(ctx, token)
+		}
+		return err
+	})
+	if err == nil && !d.Allow {
+		err = v.refuse(ctx, refused)
+	}
+	return p, said, err
+}
+
+// placedRecord is a sealed record and the regions that hold it.
+type placedRecord struct {
+	*sealed
+	regions []string
+}
+
+// sealRecords seals and places records, one after the other; those that were placed are
+// returned also when one fails.
+func (v *Vault) sealRecords(ctx context.Context, k patientKeys, p catalog.Patient, permitted []string, list []recordPut) (done []placedRecord, err error) {
+	for _, r := range list {
+		s, err := v.sealRecord(k, r.id, label{Type: r.recordType, At: v.cfg.Now().UTC(), Country: p.Country}, r.value)
+		if err != nil {
+			return done, err
+		}
+		regions, err := v.place(ctx, s, k, v.near(p, permitted))
+		if err != nil {
+			s.close()
+			return done, err
+		}
+		done = append(done, placedRecord{s, regions})
+	}
+	return done, nil
+}
+
+// commitRecords makes sealed records count, with what they change and their leaves.
+func (v *Vault) commitRecords(ctx context.Context, p catalog.Patient, said []consent.Statement, permitted []string, sealed []placedRecord, list []recordPut, first func(tx *catalog.Tx) error) error {
+	_, err := v.perform(ctx, list[0].act, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
+		if now, err := tx.LockPatient(ctx, p.Token); err != nil || now.State != p.State || now.Generation != p.Generation {
+			return errors.Join(errChanged, err)
+		}
+		if !aboutConsent(list[0].recordType) { // which may change that, and lies at home alone
+			if err := v.stillReaches(ctx, tx, p, said); err != nil {
+				return err
+			}
+		}
+		if first != nil {
+			if err := first(tx); err != nil {
+				return err
+			}
+		}
+		for i, r := range list {
+			own := leaf // of the first, which perform writes
+			if i > 0 {
+				d, err := v.decide(ctx, tx, r.act)
+				if err != nil || !d.Allow {
+					return errors.Join(errChanged, err)
+				}
+				l := v.leaf(r.act, d)
+				own = &l
+			}
+			if err := v.commitRecord(ctx, tx, r, sealed[i], permitted, own); err != nil {
+				return err
+			}
+			if i > 0 {
+				if err := appendLeaf(ctx, tx, *own); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// commitRecord writes one record, and describes it in the leaf of its act, or in one of
+// its own.
+func (v *Vault) commitRecord(ctx context.Context, tx *catalog.Tx, r recordPut, s placedRecord, permitted []string, leaf *audit.Leaf) error {
+	o := v.row(s.sealed, record.KindRecord, nil)
+	if err := tx.InsertRecord(ctx, o, r.recordType); err != nil {
+		return err
+	}
+	if err := r.change(ctx, tx); err != nil {
+		return notFound(err)
+	}
+	if r.id == r.act.Object {
+		describeCommit(leaf, o, permitted)
+	} else {
+		stored := *leaf
+		stored.Action, stored.Object = "record.stored", r.id
+		describeCommit(&stored, o, permitted)
+		if err := appendLeaf(ctx, tx, stored); err != nil {
+			return err
+		}
+	}
+	return v.promise(ctx, tx, o, permitted, s.regions)
 }
 
 // autoCare writes, in dev only, the relationship of the dev clinician with a patient

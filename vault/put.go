@@ -117,7 +117,7 @@ func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 // known. A patient seen for the first time gets a row and keys with the first document
 // that proves good.
 func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, known *catalog.Document, err error) {
-	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient}
+	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind}
 	var d access.Decision
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if d, err = v.decide(ctx, tx, store); err != nil || !d.Allow {
@@ -165,7 +165,7 @@ func (v *Vault) byInstance(ctx context.Context, mapped string) (d catalog.Docume
 // same compares an upload that was read to its end with a stored document, and writes
 // down what came of it.
 func (v *Vault) same(ctx context.Context, a record.Actor, in *incoming, known catalog.Document) (Receipt, error) {
-	r, again := in.receipt(), act{Actor: a, Action: record.ActionStore, Patient: in.patient}
+	r, again := in.receipt(), act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind}
 	if known.Patient == in.patient {
 		again.Object = known.ID
 	}
@@ -252,7 +252,7 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		return in.receipt(), err
 	}
 	var twin catalog.Document
-	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id},
+	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id, Kind: in.kind},
 		func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 			now, err := tx.LockPatient(ctx, in.patient)
 			if err != nil {

@@ -83,8 +83,7 @@ type stated struct {
 	CareTeam []vault.Care `json:"careTeam"`
 }
 
-// take states what a resource says. It is all or nothing only as far as it can be told
-// before: a participant that is refused ends it, and those before stay.
+// take states what a resource says, all of it or nothing.
 func (f careTeams) take(c *gin.Context, kind string, live []string, origin string) {
 	r, err := readCare(c.Request.Body, kind, live)
 	if err != nil {
@@ -97,29 +96,32 @@ func (f careTeams) take(c *gin.Context, kind string, live []string, origin strin
 		answer.Error(c, err)
 		return
 	}
-	done := stated{CareTeam: []vault.Care{}}
-	for _, p := range r.Participant {
+	list := make([]vault.NewCare, len(r.Participant))
+	for i, p := range r.Participant {
 		n := vault.NewCare{Origin: origin, Role: p.Role.text(), Clinician: p.Member.practitioner()}
 		if kind == "Encounter" {
 			n.Role, n.Clinician = p.Type.text(), p.Individual.practitioner()
 		}
 		n.From, n.Until = within(r.Period, p.Period)
-		care, err := f.vault.StateCare(c.Request.Context(), a, patient, n)
-		if err != nil {
-			answer.Error(c, err)
-			return
-		}
-		done.CareTeam = append(done.CareTeam, care)
+		list[i] = n
 	}
-	answer.JSON(c, http.StatusCreated, done)
+	cares, err := f.vault.StateCares(c.Request.Context(), a, patient, list)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	answer.JSON(c, http.StatusCreated, stated{cares})
 }
 
 // maxCare bounds a resource in bytes.
 const maxCare = 1 << 20
 
+// maxTeam bounds the participants: each is a sealed record, and all are one transaction.
+const maxTeam = 64
+
 func readCare(body io.Reader, kind string, live []string) (r careResource, err error) {
-	bad := record.Refuse(record.ErrInvalid, "bad-resource", "send a "+kind+" (FHIR R4) as JSON, with subject and participant; status is one of "+strings.Join(live, ", "))
-	if err := json.NewDecoder(io.LimitReader(body, maxCare)).Decode(&r); err != nil || r.ResourceType != kind || len(r.Participant) == 0 {
+	bad := record.Refuse(record.ErrInvalid, "bad-resource", "send a "+kind+" (FHIR R4) as JSON, with subject and up to 64 participants; status is one of "+strings.Join(live, ", "))
+	if err := json.NewDecoder(io.LimitReader(body, maxCare)).Decode(&r); err != nil || r.ResourceType != kind || len(r.Participant) == 0 || len(r.Participant) > maxTeam {
 		return r, bad
 	}
 	for _, p := range r.Participant { // before anything is stated

@@ -59,6 +59,7 @@ func TestCareTeamsAndEncountersStateWhoTreats(t *testing.T) {
 		{"a later time", "CareTeam", "admin", `{"resourceType":"CareTeam","status":"proposed","period":{"start":"2126-01-01T00:00:00Z"},` + known + `,` + member + `}]}`, 201, false},
 		{"over", "Encounter", "admin", `{"resourceType":"Encounter","status":"finished",` + known + `,` + individual + `}]}`, 400, false},
 		{"ended before now", "Encounter", "admin", `{"resourceType":"Encounter","status":"in-progress","period":{"end":"2020-01-01T00:00:00Z"},` + known + `,` + individual + `}]}`, 400, false},
+		{"one of two ends before now", "Encounter", "admin", `{"resourceType":"Encounter","status":"in-progress",` + known + `,` + individual + `},{"individual":{"reference":"Practitioner/other"},"period":{"end":"2020-01-01T00:00:00Z"}}]}`, 400, false},
 		{"now, by the institution's issuer", "Encounter", "admin", `{"resourceType":"Encounter","status":"in-progress",` + by(`{"value":"`+p.ID+`"}`) + `,` + individual + `,"period":{"start":"2020-01-01T00:00:00Z"}}]}`, 201, true},
 	} {
 		req, err := http.NewRequest(http.MethodPost, server.URL+"/fhir/"+row.kind, strings.NewReader(row.body))

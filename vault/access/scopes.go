@@ -99,6 +99,16 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "CareTeam")
 	case record.ActionCareList:
 		return of('s', "CareTeam")
+	case record.ActionConsentAdd:
+		return of('c', "Consent")
+	case record.ActionConsentWithdraw:
+		return of('u', "Consent")
+	case record.ActionConsentList:
+		return of('s', "Consent")
+	case record.ActionStaffManage:
+		return of('u', "Practitioner")
+	case record.ActionStaffList:
+		return of('s', "Practitioner")
 	case record.ActionAuditRead, record.ActionAccessLog:
 		return of('r', "AuditEvent")
 	case record.ActionAttest:

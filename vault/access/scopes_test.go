@@ -93,6 +93,11 @@ func bounds() []bound {
 		{"care.add", 0, "admin", "CareTeam.c"},
 		{"care.end", 0, "admin", "CareTeam.u"},
 		{"care.list", 0, "admin", "CareTeam.s"},
+		{"consent.add", 0, "dpo", "Consent.c"},
+		{"consent.withdraw", 0, "dpo", "Consent.u"},
+		{"consent.list", 0, "dpo", "Consent.s"},
+		{"staff.manage", 0, "admin", "Practitioner.u"},
+		{"staff.list", 0, "dpo", "Practitioner.s"},
 		{"audit.read", 0, "auditor", "AuditEvent.r"},
 		{"accesslog.read", 0, "auditor", "AuditEvent.r"},
 		{"attest.read", 0, "auditor", "Provenance.r"},
@@ -123,7 +128,7 @@ func bounds() []bound {
 // house says of which actions a request names no patient.
 func ofHouse(a record.Action) bool {
 	area, _, _ := strings.Cut(string(a), ".")
-	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation"
+	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff"
 }
 
 func TestScopesBoundEveryAction(t *testing.T) {
