@@ -216,9 +216,10 @@ func (v *Vault) promiseThere(ctx context.Context, tx *catalog.Tx, o catalog.Obje
 	if err != nil {
 		return err
 	}
-	if _, promised := placed[region]; promised {
+	if placed[region] {
 		return nil
 	}
+	// A copy that was promised may have been given up when consent was withdrawn.
 	if err := tx.Promise(ctx, o.ID, []string{region}); err != nil {
 		return err
 	}
@@ -494,6 +495,24 @@ func (v *Vault) whyRemove(ctx context.Context, tx *catalog.Tx, o catalog.Object,
 		why = originWithdrawal
 	}
 	return why, err
+}
+
+// keepThere ends a removal when consent was given again. An attempt that was cut may have
+// deleted the object, so it is copied there again.
+func (v *Vault) keepThere(ctx context.Context, job catalog.Job, owner string, o catalog.Object, r storage.Region) error {
+	return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
+		if _, err := tx.LockPatient(ctx, o.Patient); err != nil && !errors.Is(err, catalog.ErrNotFound) {
+			return err
+		}
+		why, err := v.whyRemove(ctx, tx, o, r)
+		if err != nil {
+			return err
+		}
+		if why != "" { // and withdrawn again: whoever ordered the removal found this job
+			return tx.Enqueue(ctx, removeJob(o.ID, r.Name, v.cfg.Now()))
+		}
+		return errors.Join(tx.Unlocked(ctx, o.ID, r.Name), v.wasRemoved(ctx, tx, o, r))
+	})
 }
 
 // wasRemoved notes that an object is gone from a region. Consent that was given again

@@ -233,8 +233,11 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 			if err := tx.Promise(ctx, o.ID, []string{r.Name}); err != nil {
 				return err
 			}
-			_, err := v.straggles(ctx, tx, p, r, true, job.ID)
-			return err
+			gone, err := v.straggles(ctx, tx, p, r, true, job.ID)
+			if err != nil || gone {
+				return err
+			}
+			return tx.Enqueue(ctx, copyJob(o.ID, r.Name, v.cfg.Now())) // consent was given again
 		})
 	}
 	if !slices.Contains(v.permitted(p, said...), c.Region) {

@@ -259,7 +259,7 @@ func (v *Vault) removeObject(ctx context.Context, job catalog.Job, owner string,
 		return err
 	}
 	if why == "" { // consent was given again
-		return v.cfg.Catalog.Finish(ctx, job, owner, nil)
+		return v.keepThere(ctx, job, owner, o, r)
 	}
 	err = removed(ctx, r, o.Key())
 	if kept := new(storage.LockedError); errors.As(err, &kept) {
