@@ -74,8 +74,15 @@ func (v *Vault) AccessLog(ctx context.Context, a record.Actor, p record.PatientT
 		return AccessLog{}, unavailable("log", err)
 	}
 	asking := act{Actor: a, Action: record.ActionAccessLog}
-	if a.Launch != "" && a.Launch == p {
-		asking.Patient, asking.Origin = p, originOwn
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		own, guardian, err := v.actsFor(ctx, tx, a, p)
+		if own || guardian || a.Launch != "" && a.Launch == p {
+			asking.Patient, asking.Origin = p, originOwn
+		}
+		return err
+	})
+	if err != nil {
+		return AccessLog{}, unavailable("catalog", err)
 	}
 	d, err := v.perform(ctx, asking, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 		leaf.Patient = p

@@ -231,7 +231,7 @@ func (v *Vault) mayRecord(ctx context.Context, token record.PatientToken, list [
 			return notFound(err)
 		}
 		if !aboutConsent(list[0].recordType) {
-			said, err = tx.Consents(ctx, token)
+			said, err = v.consents(ctx, tx, token)
 		}
 		return err
 	})

@@ -156,9 +156,9 @@ func (v *Vault) doConsent(ctx context.Context, job catalog.Job, owner string) er
 }
 
 // standingOf reads a patient and what they have said.
-func standingOf(ctx context.Context, tx *catalog.Tx, token record.PatientToken) (p catalog.Patient, said []consent.Statement, err error) {
+func (v *Vault) standingOf(ctx context.Context, tx *catalog.Tx, token record.PatientToken) (p catalog.Patient, said []consent.Statement, err error) {
 	if p, err = tx.Patient(ctx, token); err == nil {
-		said, err = tx.Consents(ctx, token)
+		said, err = v.consents(ctx, tx, token)
 	}
 	return p, said, err
 }
@@ -178,7 +178,7 @@ func (v *Vault) reachThere(ctx context.Context, job catalog.Job, owner string, r
 			if err != nil {
 				return err
 			}
-			said, err := tx.Consents(ctx, c.Patient)
+			said, err := v.consents(ctx, tx, c.Patient)
 			if err != nil || !slices.Contains(v.permitted(p, said...), r.Name) {
 				return err
 			}
@@ -231,7 +231,7 @@ func (v *Vault) unlockThere(ctx context.Context, job catalog.Job, owner string, 
 	var p catalog.Patient
 	var said []consent.Statement
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		p, said, err = standingOf(ctx, tx, c.Patient)
+		p, said, err = v.standingOf(ctx, tx, c.Patient)
 		return err
 	})
 	if errors.Is(err, catalog.ErrNotFound) || err == nil && !slices.Contains(v.openIn(p, said), r.Name) {
@@ -267,7 +267,7 @@ func (v *Vault) straggles(ctx context.Context, tx *catalog.Tx, p catalog.Patient
 	if err != nil {
 		return false, err
 	}
-	said, err := tx.Consents(ctx, p.Token)
+	said, err := v.consents(ctx, tx, p.Token)
 	gone := v.withdrawn(p, said, r)
 	if err != nil || !gone && !(keysCame && v.locked(p, said, r)) {
 		return false, err
@@ -307,7 +307,7 @@ func (v *Vault) keysOut(ctx context.Context, job catalog.Job, owner string, r st
 	s := v.cfg.Services[r.Name]
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		rows = nil
-		if p, said, err = standingOf(ctx, tx, c.Patient); err != nil {
+		if p, said, err = v.standingOf(ctx, tx, c.Patient); err != nil {
 			return err
 		}
 		for g := uint32(1); g <= p.Generation; g++ {
@@ -450,7 +450,7 @@ func (v *Vault) objectsOut(ctx context.Context, job catalog.Job, owner string, r
 					return err
 				}
 			}
-			said, err := tx.Consents(ctx, c.Patient)
+			said, err := v.consents(ctx, tx, c.Patient)
 			if err != nil || !v.withdrawn(p, said, r) {
 				return err
 			}
@@ -487,7 +487,7 @@ func (v *Vault) whyRemove(ctx context.Context, tx *catalog.Tx, o catalog.Object,
 	if o.SupersededBy != "" {
 		return "superseded", nil
 	}
-	p, said, err := standingOf(ctx, tx, o.Patient)
+	p, said, err := v.standingOf(ctx, tx, o.Patient)
 	if errors.Is(err, catalog.ErrNotFound) {
 		return "", nil
 	}

@@ -44,6 +44,7 @@ type Consent struct {
 	Said      string              `json:"said,omitempty"` // what the decision was before it was withdrawn
 	Withdrawn *time.Time          `json:"withdrawn,omitempty"`
 	EndedBy   string              `json:"withdrawnBy,omitempty"`
+	Guardian  string              `json:"guardian,omitempty"` // subject of the guardian who said it for a child
 }
 
 // withdrawnDecision is the decision of a consent that was withdrawn.
@@ -59,20 +60,25 @@ type NewConsent struct {
 	From      *time.Time      `json:"from,omitempty"` // default now
 	Until     *time.Time      `json:"until,omitempty"`
 	Evidence  record.ObjectID `json:"evidence,omitempty"`
+	Guardian  string          `json:"guardian,omitempty"` // subject of the guardian who says it; a guardian's own is filled in
 }
 
 // AddConsent puts on record what a patient has said. It acts on the next request in every
 // gateway; what it permits abroad is copied there, and what it refuses there is taken
 // away, by jobs. A permit for research, for a country or for everything needs its
-// evidence. Acts of the guard: consent.add.
+// evidence. For a child only a guardian on record permits anything, in writing: then the
+// child's documents leave quarantine. Acts of the guard: consent.add.
 func (v *Vault) AddConsent(ctx context.Context, a record.Actor, p record.PatientToken, n NewConsent) (Consent, error) {
+	if a.Role == record.RoleGuardian {
+		n.Guardian = a.ID
+	}
 	s, err := v.statement(a, p, n)
 	if err != nil {
 		return Consent{}, err
 	}
 	c := consentOf(s)
 	err = v.putRecord(ctx, act{Actor: a, Action: record.ActionConsentAdd, Patient: p, Object: s.ID}, s.ID, recordConsent, c, func(tx *catalog.Tx) error {
-		if err := evidenceOf(ctx, tx, p, s.Evidence); err != nil {
+		if err := errors.Join(evidenceOf(ctx, tx, p, s.Evidence), v.mayPermit(ctx, tx, s)); err != nil {
 			return err
 		}
 		return v.change(ctx, tx, p, s.ID, func() error { return tx.InsertConsent(ctx, s) })
@@ -83,7 +89,7 @@ func (v *Vault) AddConsent(ctx context.Context, a record.Actor, p record.Patient
 func (v *Vault) statement(a record.Actor, p record.PatientToken, n NewConsent) (consent.Statement, error) {
 	now := v.cfg.Now().UTC().Truncate(time.Millisecond)
 	s := consent.Statement{ID: record.NewObjectID(), Patient: p, Purpose: n.Purpose, Recipient: n.Recipient, Country: n.Country,
-		Decision: consent.Decision(n.Decision), Reading: n.Reading, From: now, Until: n.Until, Evidence: n.Evidence, By: a.ID, Recorded: now}
+		Decision: consent.Decision(n.Decision), Reading: n.Reading, From: now, Until: n.Until, Evidence: n.Evidence, By: a.ID, Recorded: now, Guardian: n.Guardian}
 	if s.Decision == "" {
 		s.Decision = consent.Permit
 	}
@@ -155,14 +161,14 @@ func (v *Vault) change(ctx context.Context, tx *catalog.Tx, patient record.Patie
 	if err != nil {
 		return err
 	}
-	before, err := tx.Consents(ctx, patient)
+	before, err := v.consents(ctx, tx, patient)
 	if err != nil {
 		return err
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	after, err := tx.Consents(ctx, patient)
+	after, err := v.consents(ctx, tx, patient)
 	if err != nil {
 		return err
 	}
@@ -209,7 +215,7 @@ func (v *Vault) ListConsents(ctx context.Context, a record.Actor, p record.Patie
 
 func consentOf(s consent.Statement) Consent {
 	c := Consent{ID: s.ID, Patient: s.Patient, Purpose: s.Purpose, Recipient: s.Recipient, Country: s.Country, Decision: string(s.Decision),
-		Reading: s.Reading, From: s.From.UTC(), Until: s.Until, Evidence: s.Evidence, By: s.By, Recorded: s.Recorded.UTC(), Withdrawn: s.Ended, EndedBy: s.EndedBy}
+		Reading: s.Reading, From: s.From.UTC(), Until: s.Until, Evidence: s.Evidence, By: s.By, Recorded: s.Recorded.UTC(), Withdrawn: s.Ended, EndedBy: s.EndedBy, Guardian: s.Guardian}
 	if s.Ended != nil {
 		c.Decision, c.Said = withdrawnDecision, c.Decision
 	}
@@ -219,5 +225,5 @@ func consentOf(s consent.Statement) Consent {
 // statement is a record of consent as the catalog keeps it.
 func (c Consent) statement() consent.Statement {
 	return consent.Statement{ID: c.ID, Patient: c.Patient, Purpose: c.Purpose, Recipient: c.Recipient, Country: c.Country, Decision: consent.Decision(c.Decision),
-		Reading: c.Reading, From: c.From, Until: c.Until, Evidence: c.Evidence, By: c.By, Recorded: c.Recorded}
+		Reading: c.Reading, From: c.From, Until: c.Until, Evidence: c.Evidence, By: c.By, Recorded: c.Recorded, Guardian: c.Guardian}
 }

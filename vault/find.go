@@ -74,6 +74,9 @@ func (v *Vault) Find(ctx context.Context, a record.Actor, q Query) (Page, error)
 	patients := make(map[record.PatientToken]catalog.Patient)
 	searching := act{Actor: a, Action: record.ActionSearch}
 	began := v.cfg.Now()
+	if err := v.comeOfAge(ctx); err != nil {
+		return Page{}, unavailable("catalog", err)
+	}
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if d, err = v.decide(ctx, tx, searching); err != nil || !d.Allow {
 			return err
@@ -81,6 +84,11 @@ func (v *Vault) Find(ctx context.Context, a record.Actor, q Query) (Page, error)
 		search, none, err := v.search(a, d.View, q)
 		if err != nil || none {
 			return err
+		}
+		if a.Role == record.RolePatient || a.Role == record.RoleGuardian {
+			if search.Patients, err = v.theirs(ctx, tx, a); err != nil {
+				return err
+			}
 		}
 		if found, total, err = tx.Search(ctx, search); err != nil {
 			return err
@@ -179,7 +187,9 @@ func (v *Vault) search(a record.Actor, view record.View, q Query) (s catalog.Sea
 	s = catalog.Search{Level: string(q.Level), Limit: q.Limit, Offset: q.Offset, ReleasedOnly: view == record.ViewDeidentified}
 	switch a.Role {
 	case record.RoleClinician:
-		s.Caregiver = a.ID
+		s.Caregiver, s.Minors, s.Emergency = a.ID, true, a.Purpose == record.PurposeETreat
+	case record.RoleGuardian:
+		s.Minors = true
 	case record.RoleResearcher:
 		s.Consented = record.PurposeResearch
 	}

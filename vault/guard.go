@@ -30,6 +30,7 @@ type act struct {
 	Origin  string // why the vault itself acts, as "dev-auto-care"
 
 	Recipient string // institution to which an export goes
+	Birth     string // that a document on its way in states of the patient
 }
 
 // perform decides an act, does it and writes its leaf, in one transaction. A
@@ -219,10 +220,28 @@ func (v *Vault) patientFacts(ctx context.Context, tx *catalog.Tx, a act) (access
 	if err != nil {
 		return facts, flow, fmt.Errorf("consents: %w", err)
 	}
+	if facts.Minor, err = v.minor(ctx, tx, a.Patient); err != nil {
+		return facts, flow, fmt.Errorf("age: %w", err)
+	}
+	if _, born := v.bornMinor(a.Birth); born || facts.Minor {
+		facts.Minor, facts.GuardianConsent = true, consent.Guarded(said, v.cfg.Now())
+		said = consent.OfChild(said, v.cfg.Now())
+	}
 	facts.Research, facts.Restricted, flow = v.covered(a, cmp.Or(p.Country, v.cfg.Home), said)
 	facts.Residency = flow.Permit
 	if facts.Treats, err = tx.Treats(ctx, a.Actor.ID, a.Patient, v.cfg.Now()); err != nil {
 		return facts, flow, fmt.Errorf("care relationship: %w", err)
+	}
+	if facts.Treats {
+		if facts.Essential, err = tx.Essential(ctx, a.Actor.ID, a.Patient, v.cfg.Now()); err != nil {
+			return facts, flow, fmt.Errorf("care relationship: %w", err)
+		}
+	}
+	if facts.Own, facts.Guardian, err = v.actsFor(ctx, tx, a.Actor, a.Patient); err != nil {
+		return facts, flow, fmt.Errorf("who acts for a patient: %w", err)
+	}
+	if facts.Emergency, err = v.emergency(ctx, tx, a.Actor, a.Patient); err != nil {
+		return facts, flow, fmt.Errorf("emergency: %w", err)
 	}
 	return facts, flow, nil
 }
@@ -293,6 +312,9 @@ func refusal(a act, d access.Decision) error {
 	}
 	if d.Reason == reasonRevoked {
 		return errRevoked()
+	}
+	if advice := ageAdvice(d.Reason); advice != "" {
+		return record.Refuse(record.ErrDenied, d.Reason, advice)
 	}
 	if advice := staff.Advice(d.Reason); advice != "" {
 		return record.Refuse(record.ErrDenied, d.Reason, advice)

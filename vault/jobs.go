@@ -98,6 +98,9 @@ func (v *Vault) tidy(ctx context.Context) {
 		if err := v.forsake(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("give up removals from regions that are configured no more", "err", err)
 		}
+		if err := v.comeOfAge(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("look who has come of age", "err", err)
+		}
 		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 			return errors.Join(tx.SweepReadWindows(ctx, v.cfg.Now()), tx.SweepFailures(ctx))
 		})
@@ -202,7 +205,7 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 		if p, err = v.owner(ctx, tx, o.Patient); err != nil {
 			return err
 		}
-		if said, err = tx.Consents(ctx, o.Patient); err != nil {
+		if said, err = v.consents(ctx, tx, o.Patient); err != nil {
 			return err
 		}
 		placed, err := tx.Placements(ctx, c.Object)

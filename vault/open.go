@@ -41,6 +41,11 @@ func (v *Vault) Open(ctx context.Context, a record.Actor, ref Ref) (*Opened, err
 	if err != nil {
 		return nil, err
 	}
+	if len(found.docs) == 0 && a.Purpose == record.PurposeETreat {
+		if found, err = v.lookupInEmergency(ctx, a, ref, found); err != nil {
+			return nil, err
+		}
+	}
 	if len(found.docs) == 0 {
 		return nil, v.refused(ctx, found)
 	}

@@ -77,7 +77,7 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 	if err != nil {
 		return in.receipt(), unavailable("catalog", err)
 	}
-	permitted := v.permitted(patient, said...)
+	permitted := v.permitted(patient, v.heard(said, in.identity.BirthDate)...)
 	placed, err := v.place(ctx, sealed, keys, v.near(patient, permitted))
 	if err != nil {
 		return in.receipt(), err
@@ -117,7 +117,7 @@ func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 // known. A patient seen for the first time gets a row and keys with the first document
 // that proves good.
 func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, known *catalog.Document, err error) {
-	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind}
+	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind, Birth: in.identity.BirthDate}
 	var d access.Decision
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if d, err = v.decide(ctx, tx, store); err != nil || !d.Allow {
@@ -252,7 +252,7 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		return in.receipt(), err
 	}
 	var twin catalog.Document
-	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id, Kind: in.kind},
+	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id, Kind: in.kind, Birth: in.identity.BirthDate},
 		func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 			now, err := tx.LockPatient(ctx, in.patient)
 			if err != nil {
@@ -261,7 +261,10 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 			if now.State != "active" || now.Generation != p.Generation {
 				return fmt.Errorf("%w: patient changed during the upload", errChanged)
 			}
-			if err := v.stillReaches(ctx, tx, p, said); err != nil {
+			if err := v.noteBirth(ctx, tx, now, in.identity.BirthDate, s.id); err != nil {
+				return err
+			}
+			if err := v.stillReaches(ctx, tx, p, v.heard(said, in.identity.BirthDate)); err != nil {
 				return err
 			}
 			err = tx.InsertDocument(ctx, doc)

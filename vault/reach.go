@@ -64,7 +64,7 @@ func (v *Vault) regionsWhere(is func(storage.Region) bool) (names []string) {
 // said reads what a patient has said, outside a transaction.
 func (v *Vault) said(ctx context.Context, p record.PatientToken) (all []consent.Statement, err error) {
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		all, err = tx.Consents(ctx, p)
+		all, err = v.consents(ctx, tx, p)
 		return err
 	})
 	return all, err
@@ -74,7 +74,7 @@ func (v *Vault) said(ctx context.Context, p record.PatientToken) (all []consent.
 // not those that it reached before. Under the patient's row lock nothing is promised to a
 // region whose consent has just gone, and nothing misses one that was just given.
 func (v *Vault) stillReaches(ctx context.Context, tx *catalog.Tx, p catalog.Patient, before []consent.Statement) error {
-	now, err := tx.Consents(ctx, p.Token)
+	now, err := v.consents(ctx, tx, p.Token)
 	if err != nil {
 		return err
 	}

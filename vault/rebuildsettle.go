@@ -17,7 +17,7 @@ import (
 // settle applies the records that change what other records and documents say, now that
 // all of these are there.
 func (r *rebuild) settle(ctx context.Context) error {
-	for _, kind := range []string{recordCareEnd, recordConsentEnd, recordReview} {
+	for _, kind := range []string{recordCareEnd, recordConsentEnd, recordReview, recordGuardianEnd, recordBreakglassReview} {
 		for after := record.ObjectID(""); ; {
 			var page []catalog.Object
 			err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -57,6 +57,8 @@ func (r *rebuild) apply(ctx context.Context, kind string, page []catalog.Object)
 			switch kind {
 			case recordReview:
 				err = r.applyReview(ctx, tx, value, carried[i])
+			case recordGuardianEnd, recordBreakglassReview:
+				err = applyGuardians(ctx, tx, kind, page[i].Patient, value)
 			case recordConsentEnd:
 				err = r.applyConsentEnd(ctx, tx, page[i].Patient, value)
 			default:
@@ -114,7 +116,7 @@ func (r *rebuild) followConsents(ctx context.Context) error {
 				return err
 			}
 			for _, token := range page {
-				p, said, err := standingOf(ctx, tx, token)
+				p, said, err := r.v.standingOf(ctx, tx, token)
 				if err != nil {
 					return err
 				}

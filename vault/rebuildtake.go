@@ -234,6 +234,7 @@ type taken struct {
 	facts    facts
 	stored   label
 	value    json.RawMessage // of a record
+	birth    string          // that a document states
 }
 
 // refuse notes why an object is not taken in.
@@ -560,7 +561,7 @@ func (r *rebuild) document(ctx context.Context, t *taken, sealed *object, k pati
 		d.By = t.leaf.Actor
 	}
 	d.Terms, err = r.v.terms(id, row.Patient)
-	t.document = &d
+	t.document, t.birth = &d, id.BirthDate
 	return err
 }
 
@@ -648,6 +649,9 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited stri
 		return err
 	}
 	if t.document != nil {
+		if err := r.takeBirth(ctx, tx, t); err != nil {
+			return err
+		}
 		return r.takeDocument(ctx, tx, t)
 	}
 	if err := tx.InsertRecord(ctx, t.object, t.stored.Type); err != nil {
@@ -661,6 +665,9 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited stri
 		if err := tx.InsertConsent(ctx, c.statement()); err != nil && !errors.Is(err, catalog.ErrExist) {
 			return err
 		}
+	}
+	if err := takeGuardians(ctx, tx, t); err != nil {
+		return err
 	}
 	if t.stored.Type == recordCare {
 		var c Care
@@ -767,7 +774,7 @@ func (r *rebuild) keepTaken(ctx context.Context, tx *catalog.Tx, t taken) error 
 	if err != nil {
 		return err
 	}
-	said, err := tx.Consents(ctx, p.Token)
+	said, err := r.v.consents(ctx, tx, p.Token)
 	if err != nil {
 		return err
 	}

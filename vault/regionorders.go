@@ -262,7 +262,7 @@ func (v *Vault) walkOn(ctx context.Context, tx *catalog.Tx, s catalog.RegionStat
 		if err != nil {
 			return false, false, err
 		}
-		said, err := tx.Consents(ctx, o.Patient)
+		said, err := v.consents(ctx, tx, o.Patient)
 		if err != nil {
 			return false, false, err
 		}

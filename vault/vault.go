@@ -84,6 +84,8 @@ type Vault struct {
 	copiers map[string]*replica.Set // by region: what brings copies there
 	counts  regionCounts
 	states  atomic.Pointer[map[string]catalog.RegionState] // by region, as last read
+	zone    *time.Location                                 // in which the days are counted at home
+	grownUp atomic.Pointer[string]                         // the day on which it was last looked who has come of age
 	cared   sync.Map                                       // dev only: record.PatientToken → true, of patients somebody treats or has treated
 }
 
@@ -147,6 +149,9 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
 	var err error
+	if v.zone, err = zoneOf(cfg.Home); err != nil {
+		return nil, err
+	}
 	if v.copiers, err = copiers(cfg); err != nil {
 		return nil, err
 	}

@@ -178,7 +178,7 @@ func (v *Vault) mayUnlock(ctx context.Context, tx *catalog.Tx, r storage.Region,
 	if verdict.Reason != residency.NoConsentAbroad {
 		return verdict.Permit, nil
 	}
-	said, err := tx.Consents(ctx, patient)
+	said, err := v.consents(ctx, tx, patient)
 	return v.mayOpen(r.Jurisdiction, country, said).Permit, err
 }
 

@@ -31,6 +31,7 @@ const (
 	ReasonPurpose    = "purpose-not-permitted"
 	ReasonCare       = "no-care-relationship"
 	ReasonResearch   = "no-research-consent"
+	ReasonEmergency  = "emergency-reason-required" // ETREAT without a care relationship needs its reason first
 )
 
 // Request is one act to decide. Everything it depends on is in it.
@@ -54,6 +55,13 @@ type Patient struct {
 	Research   bool   // written research consent is on record
 	Restricted bool   // the patient has restricted the use of the documents
 	Residency  bool   // the rules of residency let this actor at the documents
+
+	Minor           bool // under age, by the birth date and the calendar at home
+	GuardianConsent bool // a guardian has agreed in writing to the treatment of the child
+	Essential       bool // the actor treats the patient as one without whom the treatment cannot go on
+	Emergency       bool // the actor has broken the glass for this patient, and it is still open
+	Own             bool // the actor is the patient
+	Guardian        bool // the actor is on record as the patient's guardian
 }
 
 // Document is what the decision needs to know of one document.
@@ -145,6 +153,11 @@ func (e *Engine) why(r Request, a ask, by rules) string {
 	if r.Patient != nil {
 		with := *r.Patient
 		r.Patient = &with
+		if r.Actor.Purpose == record.PurposeETreat {
+			if with.Emergency = true; e.wouldPermit(r) {
+				return ReasonEmergency
+			}
+		}
 		if with.Treats = true; e.wouldPermit(r) {
 			return ReasonCare
 		}

@@ -44,6 +44,16 @@ var rights = []right{
 	{"clinician", "document.search", "TREAT ETREAT", "house", "original"},
 	{"clinician", "document.search", "HQUALIMP HOPERAT", "house", "deidentified"},
 	{"clinician", "care.list", "TREAT ETREAT", "own", ""},
+	{"clinician", "breakglass.open", "ETREAT", "any", ""},
+	{"patient", "document.search", "PATRQT", "house", "original"},
+	{"guardian", "document.search", "PATRQT", "house", "original"},
+	{"admin", "guardian.add guardian.end guardian.list", "HSYSADMIN HOPERAT", "any", ""},
+	{"dpo", "guardian.add guardian.end guardian.list", "HCOMPL", "any", ""},
+	{"auditor", "guardian.list", "HCOMPL", "any", ""},
+	{"dpo", "breakglass.review", "HCOMPL", "house any", ""},
+	{"dpo", "breakglass.list case.list", "HCOMPL", "house", ""},
+	{"auditor", "breakglass.list case.list", "HCOMPL", "house", ""},
+	{"admin", "case.list", "HSYSADMIN HOPERAT", "house", ""},
 	{"quality", "document.read", "HQUALIMP HOPERAT", "any", "deidentified"},
 	{"quality", "document.search", "HQUALIMP HOPERAT", "house any", "deidentified"},
 	{"reviewer", "document.read", "HQUALIMP HOPERAT", "any", "deidentified"},
@@ -122,7 +132,8 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.status", "keys.rotate", "attest.read", "document.export",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read",
-		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "policy.explain", "patient.know", "", "document.delete"}
+		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "policy.explain",
+		"breakglass.open", "breakglass.list", "breakglass.review", "guardian.add", "guardian.end", "guardian.list", "case.list", "patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {
 		patients = append(patients, &access.Patient{Token: token, State: "active",
@@ -191,7 +202,7 @@ func TestReasonsAndWhoMayKnow(t *testing.T) {
 		know     bool
 	}{
 		{"a stranger's patient looks absent", "clinician", "TREAT", "document.read", &plain, ct, "no-care-relationship", false},
-		{"breaking the glass is not built", "clinician", "ETREAT", "document.read", &plain, ct, "no-care-relationship", false},
+		{"an emergency needs its reason", "clinician", "ETREAT", "document.read", &plain, ct, "emergency-reason-required", false},
 		{"payment is no purpose here", "clinician", "HPAYMT", "document.read", own, ct, "purpose-not-permitted", true},
 		{"a researcher does not treat", "researcher", "TREAT", "document.read", &plain, ct, "purpose-not-permitted", false},
 		{"no consent looks absent", "researcher", "HRESCH", "document.read", &plain, ct, "no-research-consent", false},

@@ -383,6 +383,13 @@ func askOf(r Request) ask {
 			"research":   cedar.Boolean(p.Research),
 			"restricted": cedar.Boolean(p.Restricted),
 			"residency":  cedar.Boolean(p.Residency),
+
+			"minor":           cedar.Boolean(p.Minor),
+			"guardianConsent": cedar.Boolean(p.GuardianConsent),
+			"essential":       cedar.Boolean(p.Essential),
+			"emergency":       cedar.Boolean(p.Emergency),
+			"own":             cedar.Boolean(p.Own),
+			"guardian":        cedar.Boolean(p.Guardian),
 		})}
 	} else {
 		entities[resource] = cedar.Entity{UID: resource}

@@ -199,6 +199,14 @@ const (
 
 	ActionPolicyExplain Action = "policy.explain" // how an act of somebody would be decided, and why
 
+	ActionBreakglassOpen   Action = "breakglass.open" // let at a patient's documents in an emergency
+	ActionBreakglassList   Action = "breakglass.list"
+	ActionBreakglassReview Action = "breakglass.review"
+	ActionGuardianAdd      Action = "guardian.add" // whose identity acts for a patient
+	ActionGuardianEnd      Action = "guardian.end"
+	ActionGuardianList     Action = "guardian.list"
+	ActionCaseList         Action = "case.list"
+
 	ActionRederivePropose Action = "rederivation.propose"
 	ActionRederiveApprove Action = "rederivation.approve"
 	ActionRederiveRead    Action = "rederivation.read" // what it would change, how far it is
@@ -217,6 +225,8 @@ type Actor struct {
 	Issued      int64        // unix time when the first of them was issued; 0: not known, so before any revocation
 	Scopes      string       // SMART on FHIR scopes that bound it, separated by spaces; "": bounded by the policies alone
 	Launch      PatientToken // the one patient its patient/ scopes are about; "": none
+
+	Emergency *Emergency // why care is needed that cannot wait; nil: nobody said so
 
 	Inside bool // the vault itself, or its operator on its own host: no request has it, and no register is asked
 }
