@@ -25,21 +25,32 @@ const vaultHeader = "Medvault-Vault"
 const endsHeader = "Medvault-Access-Ends"
 
 // authenticate lets nobody unknown past it, and writes down whom it turned away.
-func (s *Server) authenticate(c *gin.Context) {
-	a, err := s.identify(c)
-	if err != nil {
-		if logErr := s.turnedAway(c, a, err); logErr != nil {
-			err = fmt.Errorf("log a refusal: %w", logErr) // what cannot be logged is not answered
+func (s *Server) authenticate(c *gin.Context) { s.pass(c, s.prove, answer.Error) }
+
+// visit is authenticate for the pages of the console: by session alone.
+func (s *Server) visit(c *gin.Context) {
+	s.pass(c, func(c *gin.Context) (record.Actor, error) {
+		if s.sessions.Shown(c.Request) == "" {
+			return record.Actor{}, record.ErrUnauthenticated
 		}
-		answer.Error(c, err)
-		return
+		return identity.FromSession(c.Request, s.sessions, s.cfg.Certificates, onPage)
+	}, s.console.Refuse)
+}
+
+// prove is whom a request's token, certificate or session proves.
+func (s *Server) prove(c *gin.Context) (record.Actor, error) {
+	if s.sessions.Shown(c.Request) != "" {
+		return identity.FromSession(c.Request, s.sessions, s.cfg.Certificates, !onPage)
 	}
-	a, soon, err := s.cfg.Recognize(c.Request.Context(), a)
+	return identity.FromRequest(c.Request, s.cfg.Auth, s.cfg.Certificates)
+}
+
+const onPage = true // of the console
+
+func (s *Server) pass(c *gin.Context, prove func(*gin.Context) (record.Actor, error), refuse func(*gin.Context, error)) {
+	a, soon, err := s.enter(c, func() (record.Actor, error) { return prove(c) })
 	if err != nil {
-		if logErr := s.turnedAway(c, a, err); logErr != nil {
-			err = fmt.Errorf("log a refusal: %w", logErr)
-		}
-		answer.Error(c, err)
+		refuse(c, err)
 		return
 	}
 	for _, end := range soon {
@@ -54,13 +65,26 @@ func (s *Server) authenticate(c *gin.Context) {
 	}
 }
 
+// enter says who asks and what of their access ends soon. Whom it refuses has a leaf.
+func (s *Server) enter(c *gin.Context, prove func() (record.Actor, error)) (a record.Actor, soon []string, err error) {
+	if a, err = s.identify(c, prove); err == nil {
+		a, soon, err = s.cfg.Recognize(c.Request.Context(), a)
+	}
+	if err != nil {
+		if logErr := s.turnedAway(c, a, err); logErr != nil {
+			err = fmt.Errorf("log a refusal: %w", logErr) // what cannot be logged is not answered
+		}
+	}
+	return a, soon, err
+}
+
 // identify proves who asks, unless they are locked out, and that they are not revoked.
-func (s *Server) identify(c *gin.Context) (record.Actor, error) {
-	from := s.limit.caller(c.Request)
+func (s *Server) identify(c *gin.Context, prove func() (record.Actor, error)) (record.Actor, error) {
+	from := s.limit.caller(c.Request, s.sessions.Shown(c.Request))
 	if wait := s.limit.admit(from, time.Now()); wait > 0 {
 		return record.Actor{}, tooMany(c, wait)
 	}
-	a, err := identity.FromRequest(c.Request, s.cfg.Auth, s.cfg.Certificates)
+	a, err := prove()
 	if err == nil {
 		err = s.cfg.Admit(c.Request.Context(), a)
 	}

@@ -62,13 +62,14 @@ func newLimiter(l Limits) *limiter {
 // caller is where a request comes from and what it shows, as keys.
 type caller struct{ address, credential string }
 
-func (l *limiter) caller(r *http.Request) caller {
+func (l *limiter) caller(r *http.Request, session string) caller {
 	c := caller{address: l.address(r)}
 	h := sha256.New()
 	for _, value := range r.Header.Values("Authorization") {
 		h.Write([]byte(value))
 		h.Write([]byte{0})
 	}
+	h.Write([]byte(session))
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		h.Write(r.TLS.PeerCertificates[0].Raw)
 	}

@@ -31,6 +31,7 @@ import (
 	"medvault/api/reviews"
 	"medvault/api/staff"
 	"medvault/api/transport"
+	"medvault/api/web"
 	"medvault/vault"
 	"medvault/vault/record"
 )
@@ -44,6 +45,7 @@ type Config struct {
 	TLS       *tls.Config            // from transport; nil: plain HTTP, on loopback only
 	// Certificates says whom the certificates of connections prove; default nobody.
 	Certificates *identity.Certificates
+	Console      *Console             // pages for people; default none
 	Limits       Limits               // default none
 	Origins      []string             // browsers of these origins may call, as https://viewer.example; default none
 	Registry     *prometheus.Registry // other rooms register their metrics on it; default a new one
@@ -73,6 +75,8 @@ type Server struct {
 	draining atomic.Bool  // no new request is taken
 	knocks   knocks
 	limit    *limiter
+	sessions *identity.Sessions // nil: nobody has one
+	console  *web.Console       // nil: none
 }
 
 const (
@@ -94,6 +98,9 @@ func New(cfg Config) (*Server, error) {
 	var err error
 	if s.metrics, err = newMetrics(cfg.Registry); err != nil {
 		return nil, fmt.Errorf("gateway: metrics: %w", err)
+	}
+	if err := s.openConsole(); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	s.handler = s.routes()
 	return s, nil
@@ -157,6 +164,9 @@ func (s *Server) routes() http.Handler {
 	r.GET("/readyz", s.readyz)
 	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{})))
 
+	if s.console != nil {
+		s.console.Register(r, s.visit)
+	}
 	known := r.Group("", s.authenticate)
 	dicomweb.Register(known.Group("/dicomweb"), dicomweb.Config{Vault: s.cfg.Vault, BaseURL: s.cfg.PublicURL + "/dicomweb"})
 	v1 := known.Group("/api/v1")

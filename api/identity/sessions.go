@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -181,4 +182,26 @@ func (s *Sessions) ownPage(r *http.Request, secret string, page bool) error {
 		return record.Refuse(record.ErrDenied, "csrf", "send the "+CSRFHeader+" of this session with requests that change something")
 	}
 	return nil
+}
+
+// SessionOf is the session that proved an actor; "" where none did.
+func SessionOf(a record.Actor) record.ObjectID {
+	for id := range strings.FieldsSeq(a.Credentials) {
+		if session, ok := strings.CutPrefix(id, vault.SessionCredential); ok {
+			return record.ObjectID(session)
+		}
+	}
+	return ""
+}
+
+// End ends the session of that secret; one that is known no more has ended.
+func (s *Sessions) End(ctx context.Context, secret string) error {
+	a, session, err := s.cfg.Vault.ResumeSession(ctx, secret, s.cfg.Idle)
+	if err == nil {
+		err = s.cfg.Vault.EndSession(ctx, a, session.ID)
+	}
+	if errors.Is(err, record.ErrUnauthenticated) || errors.Is(err, record.ErrNotFound) {
+		return nil
+	}
+	return err
 }

@@ -1,0 +1,100 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"medvault/api/answer"
+	"medvault/api/identity"
+	"medvault/vault/record"
+)
+
+// frame is what every page shows around its own.
+type frame struct {
+	Lang    string
+	Title   string
+	Actor   record.Actor // nobody: not logged in
+	CSRF    string
+	Welcome bool // the page leads on by itself
+	Links   []string
+	Page    any
+}
+
+// render answers with a page. Nothing is sent before the whole page is made.
+func (w *Console) render(c *gin.Context, status int, name string, page any) {
+	lang := answer.Language(c)
+	f := frame{Lang: lang, Title: name, Actor: answer.Actor(c), Page: page, Welcome: name == "welcome"}
+	if f.Actor.ID != "" {
+		f.CSRF = identity.CSRF(w.cfg.Sessions.Shown(c.Request))
+		f.Links = links(f.Actor.Role)
+	}
+	t, err := template.New("frame.html").Funcs(template.FuncMap{"t": func(key string) (string, error) { return say(lang, key) }, "clock": clock}).
+		ParseFS(files, "pages/frame.html", "pages/"+name+".html")
+	var body bytes.Buffer
+	if err == nil {
+		err = t.Execute(&body, f)
+	}
+	if err != nil {
+		answer.Error(c, fmt.Errorf("page %s: %w", name, err))
+		return
+	}
+	c.Header("Content-Language", lang)
+	c.Writer.Header().Add("Vary", "Accept-Language, Cookie")
+	c.Data(status, "text/html; charset=utf-8", body.Bytes())
+}
+
+// links are the pages that lead somewhere for a role. The policies decide all the same.
+func links(role record.Role) []string {
+	var list []string
+	if !slices.Contains([]record.Role{record.RoleOperator, record.RoleAdmin, record.RoleAuditor, record.RoleDPO}, role) {
+		list = append(list, "studies")
+	}
+	if slices.Contains([]record.Role{record.RoleOperator, record.RoleAdmin}, role) {
+		list = append(list, "regions")
+	}
+	if slices.Contains([]record.Role{record.RoleDPO, record.RoleAuditor, record.RolePatient, record.RoleGuardian}, role) {
+		list = append(list, "access-log")
+	}
+	return append(list, "sessions")
+}
+
+// say is a text of the console. One that is missing is an error, so that no page goes
+// out with half its words.
+func say(lang, key string) (string, error) {
+	line, known := words()[key]
+	if !known {
+		return "", fmt.Errorf("no text for %q", key)
+	}
+	if lang == "zh" {
+		return line[1], nil
+	}
+	return line[0], nil
+}
+
+// words are the texts, English and Chinese.
+func words() map[string][2]string {
+	return map[string][2]string{
+		"home": {"Who I am", "我的身份"}, "studies": {"Studies", "检查"}, "regions": {"Regions", "存储区域"},
+		"access-log": {"Access log", "访问记录"}, "sessions": {"My sessions", "我的会话"}, "login": {"Log in", "登录"},
+		"logout": {"Log out", "退出"}, "refused": {"Refused", "被拒绝"}, "welcome": {"Logged in", "已登录"}, "go-on": {"Go on", "继续"},
+		"login-provider": {"Log in with your organisation's account.", "请使用所在机构的账号登录。"},
+		"login-token":    {"This is a development vault. Paste a token of dev.json.", "这是开发环境。请粘贴 dev.json 中的令牌。"},
+		"token":          {"Token", "令牌"}, "person": {"Person", "人员"}, "role": {"Role", "角色"}, "institution": {"Institution", "机构"},
+		"country": {"Country", "国家或地区"}, "purpose": {"Purpose of use", "使用目的"}, "name": {"Name", "姓名"}, "standing": {"Standing", "状态"},
+		"trained": {"Last training", "最近一次培训"}, "training-ends": {"Access ends without another training", "如不再培训，访问权限终止于"},
+		"ends-soon": {"Ends soon", "即将到期"}, "unregistered": {"The staff register has no entry of this person.", "人员登记册中没有此人的记录。"},
+		"patient": {"Patient", "患者"}, "patient-id": {"Patient ID", "患者编号"}, "date": {"Date", "日期"}, "description": {"Description", "描述"},
+		"modalities": {"Modalities", "设备类型"}, "instances": {"Instances", "图像数"}, "search": {"Search", "查询"}, "none": {"Nothing to show.", "没有可显示的内容。"},
+		"accession": {"Accession number", "检查号"}, "view": {"View", "视图"}, "more": {"More than shown here:", "未显示的数量："},
+		"region": {"Region", "区域"}, "jurisdiction": {"Jurisdiction", "法域"}, "state": {"State", "状态"}, "reachable": {"Reachable", "可访问"},
+		"objects": {"Objects", "对象数"}, "bytes": {"Bytes", "字节数"}, "pending": {"Copies pending", "待复制"}, "problem": {"Problem", "问题"},
+		"yes": {"yes", "是"}, "no": {"no", "否"}, "patient-token": {"Patient token", "患者令牌"}, "when": {"When", "时间"}, "what": {"What", "内容"},
+		"line": {"Line", "行"}, "next": {"Older", "更早"}, "began": {"Began", "开始"}, "used": {"Last used", "最近使用"}, "expires": {"Ends at the latest", "最迟结束"},
+		"this": {"this session", "当前会话"}, "end": {"End", "结束"}, "idle": {"A session ends when it is not used for", "会话在以下时间内未使用即结束："},
+		"request": {"Request", "请求编号"},
+	}
+}
