@@ -59,7 +59,9 @@ func (r Request) facts() []Fact {
 	}
 	if p := r.Patient; p != nil {
 		facts = append(facts, Fact{"state", p.State}, Fact{"treats", fmt.Sprint(p.Treats)}, Fact{"research", fmt.Sprint(p.Research)},
-			Fact{"restricted", fmt.Sprint(p.Restricted)}, Fact{"residency", fmt.Sprint(p.Residency)})
+			Fact{"restricted", fmt.Sprint(p.Restricted)}, Fact{"residency", fmt.Sprint(p.Residency)},
+			Fact{"minor", fmt.Sprint(p.Minor)}, Fact{"guardianConsent", fmt.Sprint(p.GuardianConsent)}, Fact{"essential", fmt.Sprint(p.Essential)},
+			Fact{"emergency", fmt.Sprint(p.Emergency)}, Fact{"own", fmt.Sprint(p.Own)}, Fact{"guardian", fmt.Sprint(p.Guardian)})
 	}
 	if d := r.Document; d != nil {
 		facts = append(facts, Fact{"held", d.Held}, Fact{"kind", d.Kind.String()})
@@ -85,6 +87,10 @@ func (r Request) possible() (list []change) {
 		add(!p.Research, "research", "true", func(r *Request) { r.Patient.Research = true })
 		add(p.Restricted, "restricted", "false", func(r *Request) { r.Patient.Restricted = false })
 		add(!p.Residency, "residency", "true", func(r *Request) { r.Patient.Residency = true })
+		add(p.Minor && !p.GuardianConsent, "guardianConsent", "true", func(r *Request) { r.Patient.GuardianConsent = true })
+		add(p.Minor && !p.Essential, "essential", "true", func(r *Request) { r.Patient.Essential, r.Patient.Treats = true, true })
+		add(r.Actor.Purpose == record.PurposeETreat && !p.Emergency, "emergency", "true", func(r *Request) { r.Patient.Emergency = true })
+		add(r.Actor.Role == record.RoleGuardian && !p.Guardian, "guardian", "true", func(r *Request) { r.Patient.Guardian = true })
 		add(p.State == StateFrozen, "state", StateActive, func(r *Request) { r.Patient.State = StateActive })
 	}
 	if d := r.Document; d != nil {

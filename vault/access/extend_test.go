@@ -63,6 +63,9 @@ when { principal.role == "auditor" };`}))
 	}{
 		{"nothing in the way", "good", "clinician", "TREAT", nil, "", "original"},
 		{"a stranger's patient", "good", "clinician", "TREAT", func(p *access.Patient) { p.Treats = false }, "no-care-relationship", ""},
+		{"an emergency nobody has stated", "good", "clinician", "ETREAT", func(p *access.Patient) { p.Treats = false }, "no-care-relationship", ""},
+		{"somebody else's own documents", "self", "patient", "PATRQT", nil, "no-care-relationship", ""},
+		{"their own", "self", "patient", "PATRQT", func(p *access.Patient) { p.Own = true }, "", "original"},
 		{"quality sees no identity", "good", "quality", "HQUALIMP", nil, "", "deidentified"},
 		{"research sees no identity", "good", "researcher", "HRESCH", nil, "", "deidentified"},
 		{"research without consent", "good", "researcher", "HRESCH", func(p *access.Patient) { p.Research = false }, "no-research-consent", ""},
