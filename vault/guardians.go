@@ -146,16 +146,25 @@ func (v *Vault) actsFor(ctx context.Context, tx *catalog.Tx, a record.Actor, p r
 // an empty list.
 func (v *Vault) theirs(ctx context.Context, tx *catalog.Tx, a record.Actor) ([]record.PatientToken, error) {
 	patients := []record.PatientToken{}
-	if a.Launch != "" {
-		patients = append(patients, a.Launch)
-	}
 	all, err := tx.ActsFor(ctx, a.ID, v.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	if a.Launch != "" {
+		all = append(all, catalog.Guardian{Patient: a.Launch})
+	}
 	for _, g := range all {
-		if (g.Relation == catalog.RelationSelf) == (a.Role == record.RolePatient) && !slices.Contains(patients, g.Patient) {
+		if slices.Contains(patients, g.Patient) || g.Relation != "" && (g.Relation == catalog.RelationSelf) != (a.Role == record.RolePatient) {
+			continue
+		}
+		// Left out here, not only refused later: not even the number of what is found is told.
+		if minor, err := v.minor(ctx, tx, g.Patient); err != nil {
+			return nil, err
+		} else if minor == (a.Role == record.RoleGuardian) {
 			patients = append(patients, g.Patient)
 		}
 	}
-	return patients, err
+	return patients, nil
 }
 
 // errNoGuardian: a consent is said to be a guardian's who is none.
