@@ -31,6 +31,7 @@ type Config struct {
 	Regions   []RegionConfig `yaml:"regions"`
 	Write     WriteConfig    `yaml:"write"`
 	Identity  IdentityConfig `yaml:"identity"`
+	Console   ConsoleConfig  `yaml:"console"`
 	Limits    LimitsConfig   `yaml:"limits"`
 	Staff     StaffConfig    `yaml:"staff"`
 	DPO       DPOConfig      `yaml:"dpo"`

@@ -36,7 +36,7 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, catalog, deidentification, dpo, drill, home, identity, keys, limits, listen, policies,`},
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, catalog, console, deidentification, dpo, drill, home, identity, keys, limits, listen, policies,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
 		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
 		{"key twice", "home: CN", "home: CN\nhome: SG", "line 29: home: given twice"},
@@ -75,6 +75,10 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"key of another driver", "path: /srv/medvault/cn-archive", "path: /srv/a\n    bucket: b", "regions[2].bucket: only minio and aws reads this"},
 		{"relative spool", "spool: /var/lib", "spool: var/lib", `spool: found "var/lib/medvault/spool", want an absolute path`},
 		{"country", "  country: CN", "  country: China", `identity.country: found "China", want an ISO 3166-1 code`},
+		{"console without a client", "  clientID: medvault-console\n", "", "console.clientID: missing"},
+		{"console's secret inline", "clientSecretFile: /etc/medvault/console.secret", "clientSecretFile: hunter2", "console.clientSecretFile: want the absolute path"},
+		{"idle for ever", "idle: 15m", "idle: 9h", "console: sessions: idle is 9h0m0s and absolute 8h0m0s"},
+		{"console's client refused", "  # clients: [viewer, pacs]", "  clients: [viewer, pacs]", `console.clientID: "medvault-console" is not among identity.clients`},
 		{"clock skew", "clockSkew: 30s", "clockSkew: 1h", "identity.clockSkew: found 1h0m0s, want up to 5m"},
 		{"profile", "profile: clinical-trial", "profile: clinical", `deidentification.profile: found "clinical", want one of archive, clinical-trial, default, quality, teaching`},
 		{"profile's option", "[retain_safe_private, ", "[retain_everything, ", `deidentification.profiles.archive: option "retain_everything" is not one of retain_safe_private`},

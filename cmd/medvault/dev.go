@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"medvault/api"
 	"medvault/api/client"
 	"medvault/api/identity"
 	"medvault/imaging/imagingtest"
@@ -91,7 +92,7 @@ func dev(ctx context.Context, a *app, o devOptions) error {
 	if err != nil {
 		return err
 	}
-	return h.gateway(ctx, cfg, auth, log, func() error {
+	return h.gateway(ctx, cfg, auth, new(api.Console), log, func() error {
 		if err := devRegister(ctx, h.vault); err != nil {
 			return fmt.Errorf("staff register: %w", err)
 		}
@@ -238,7 +239,7 @@ func storeSample(ctx context.Context, dir, url, token string) error {
 // printPage says what to try next.
 func printPage(w io.Writer, dir string, ready devInfo) error {
 	p := imagingtest.SamplePatient()
-	_, err := fmt.Fprintf(w, `Medvault is running at %[1]s (development: local keys, no TLS). Ctrl-C ends it.
+	_, err := fmt.Fprintf(w, `Medvault is running at %[1]s (development: local keys, no TLS). Ctrl-C ends it. %[1]s/console/ takes a token of %[2]s/dev.json.
 A synthetic CT study and a report of patient %[3]s are stored. In another shell, with M="go run ./cmd/medvault":
   $M studies --dev %[2]s --as clinician                     the treating clinician sees the patient
   $M studies --dev %[2]s --as quality                       quality control sees no identity

@@ -22,12 +22,12 @@ import (
 // gateway runs a vault behind a listener until ctx ends, then finishes what was
 // accepted, lets the workers return and closes the parts. ready is called once the
 // listener answers.
-func (h *house) gateway(ctx context.Context, cfg *Config, auth identity.Authenticator, log *slog.Logger, ready func() error) (err error) {
+func (h *house) gateway(ctx context.Context, cfg *Config, auth identity.Authenticator, console *api.Console, log *slog.Logger, ready func() error) (err error) {
 	// Little of what an upload needs lives long: collecting less often saves a tenth of
 	// its CPU for some tens of megabytes.
 	debug.SetGCPercent(400)
 	defer func() { err = errors.Join(err, h.close()) }()
-	server, listener, err := h.listen(cfg, auth, log)
+	server, listener, err := h.listen(cfg, auth, console, log)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (h *house) gateway(ctx context.Context, cfg *Config, auth identity.Authenti
 	return errors.Join(err, <-worked)
 }
 
-func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logger) (*api.Server, net.Listener, error) {
+func (h *house) listen(cfg *Config, auth identity.Authenticator, console *api.Console, log *slog.Logger) (*api.Server, net.Listener, error) {
 	var tlsConfig *tls.Config
 	if cfg.TLS.Cert != "" {
 		profile, err := transport.ParseProfile(cfg.TLS.Profile)
@@ -79,7 +79,7 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, log *slog.Logge
 	if err := metrics.Register(newVerifyMetrics(h.vault, log)); err != nil {
 		return nil, nil, fmt.Errorf("metrics: %w", err)
 	}
-	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
+	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, Console: console, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
 		Grace: cfg.ShutdownGrace, Registry: metrics, Certificates: certificates, Limits: cfg.Limits.limits()})
 	if err != nil {
 		return nil, nil, err

@@ -45,11 +45,15 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	console, err := cfg.console(auth)
+	if err != nil {
+		return err
+	}
 	h, err := build(ctx, cfg, log, options{autoCare: nobody})
 	if err != nil {
 		return err
 	}
-	return h.gateway(ctx, cfg, auth, log, func() error {
+	return h.gateway(ctx, cfg, auth, console, log, func() error {
 		if err := beginRegister(ctx, h.vault, cfg, log); err != nil {
 			return err
 		}
