@@ -3,12 +3,16 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"medvault/keys"
 	"medvault/storage"
+	"medvault/storage/dir"
 	"medvault/storage/storetest"
 	"medvault/vault"
 	"medvault/vault/record"
@@ -101,3 +105,174 @@ func TestAnObjectDeletedWhileConsentIsGivenAgainComesBack(t *testing.T) {
 	})
 	clean(t, h, vault.LevelRead)
 }
+
+func TestAConsentEndsByItsDateInARegionThatJoinedLater(t *testing.T) {
+	t.Parallel()
+	at := new(movedClock)
+	o := fast()
+	o.Dir, o.Now, o.Without = t.TempDir(), at.now, []string{vaulttest.Foreign}
+	h := vaulttest.New(t, o)
+	p := patient()
+	r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
+	until := at.now().Add(2 * time.Hour)
+	consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Until: &until, Evidence: evidence.ID})
+	h.Stop()
+	if _, err := dir.New(dir.Config{Root: filepath.Join(o.Dir, "regions", vaulttest.Foreign), Create: true}); err != nil {
+		t.Fatal(err)
+	}
+	o.Without = nil
+	h = vaulttest.New(t, o)
+	await(t, "objects abroad", func() bool {
+		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
+		return len(objects) >= 3 && len(wraps) == 2 && state(t, h, vaulttest.Foreign).Pending == 0
+	})
+	at.forward(3 * time.Hour)
+	await(t, "nothing abroad", func() bool {
+		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
+		return len(objects)+len(wraps) == 0
+	})
+	clean(t, h, vault.LevelList)
+}
+
+// What came abroad behind a withdrawal and was deleted by a gateway that was killed then
+// is dead all the same.
+func TestWrapsThatACutAttemptDeletedAreTrimmed(t *testing.T) {
+	t.Parallel()
+	var during atomic.Pointer[func()]
+	var cut atomic.Bool
+	var shared keys.Wrapper
+	var version atomic.Int64 // of the last wrap that came abroad
+	var shard atomic.Pointer[string]
+	o := fast()
+	o.Split = true
+	o.Wrapper = func(_ string, w keys.Wrapper) keys.Wrapper {
+		if shared == nil {
+			shared = w
+		}
+		return shared
+	}
+	o.Store = func(region, bucket string, s storage.Store) storage.Store {
+		if region != vaulttest.Foreign || bucket != "keys" {
+			return s
+		}
+		return wrapsAbroad{s, &during, &cut, func(key string) {
+			parts := strings.Split(key, "/") // wraps/KIND/SHARD/VERSION/TOKEN.GENERATION
+			if n, err := strconv.Atoi(parts[3]); err == nil && parts[1] == string(keys.Identity) {
+				version.Store(int64(n))
+				shard.Store(&parts[2])
+			}
+		}}
+	}
+	h := vaulttest.New(t, o)
+	p := patient()
+	r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
+	said := make(chan vault.Consent, 1)
+	gone := make(chan error, 1)
+	withdrawn := func() { // while the second wrap is on its way
+		c := <-said
+		for waits := int64(2); waits > 1; time.Sleep(10 * time.Millisecond) { // until this is the only one under way
+			waits = 0
+			for _, kind := range []string{"copy", "consent-reach", "consent-unlock"} {
+				n, err := h.Catalog.Pending(context.Background(), kind)
+				if waits += n; err != nil {
+					gone <- err
+					return
+				}
+			}
+		}
+		err := h.WithdrawConsent(context.Background(), dpo, r.Patient, c.ID)
+		for deadline := time.Now().Add(time.Minute); err == nil && !idle(t, h, "consent-keys-out", "renew-keys") && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cut.Store(true)
+		gone <- err
+	}
+	during.Store(&withdrawn)
+	said <- consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: evidence.ID})
+	if err := <-gone; err != nil {
+		t.Fatalf("WithdrawConsent = %v", err)
+	}
+	await(t, "nothing abroad", func() bool {
+		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
+		_, split := lying(t, h.Dir, vaulttest.Foreign+"-keys")
+		return len(objects)+len(wraps)+len(split) == 0 && !cut.Load() && idle(t, h, "copy", "remove", "consent-keys-out", "consent-objects-out", "renew-keys")
+	})
+	if _, oldest, err := shared.Version(t.Context(), keys.Identity, *shard.Load()); err != nil || oldest <= int(version.Load()) {
+		t.Errorf("the oldest version that opens is %d, %v; a wrap of version %d lay abroad", oldest, err, version.Load())
+	}
+}
+
+// wrapsAbroad is a store of keys: during the first Put of an identity key's wrap something
+// happens, and of the Delete of the last one the caller does not hear that it was done.
+type wrapsAbroad struct {
+	storage.Store
+	during *atomic.Pointer[func()]
+	cut    *atomic.Bool
+	came   func(key string)
+}
+
+func (s wrapsAbroad) Put(ctx context.Context, key string, body storage.Body) error {
+	if now := s.during.Load(); now != nil && strings.HasPrefix(key, "wraps/identity/") && s.during.CompareAndSwap(now, nil) {
+		(*now)()
+	}
+	err := s.Store.Put(ctx, key, body)
+	if err == nil && strings.HasPrefix(key, "wraps/") {
+		s.came(key)
+	}
+	return err
+}
+
+func (s wrapsAbroad) Delete(ctx context.Context, key string) error {
+	err := s.Store.Delete(ctx, key)
+	if s.cut.Load() && strings.HasPrefix(key, "wraps/identity/") {
+		for range s.List(ctx, "wraps/identity/", "") {
+			return err // not the last
+		}
+		s.cut.Store(false)
+		return errors.Join(errors.New("cut"), err)
+	}
+	return err
+}
+
+// A lock that was still to be set when consent was withdrawn is not set any more.
+func TestNothingIsLockedThatIsOnItsWayOut(t *testing.T) {
+	t.Parallel()
+	o := fast()
+	o.Dir = t.TempDir()
+	o.Terms = map[string]vault.RegionTerms{vaulttest.Foreign: {Lock: vault.RegionLock{Mode: storage.Governance, For: time.Hour}}}
+	var keeps, locks *storetest.Faulty
+	o.Store = func(region, bucket string, s storage.Store) storage.Store {
+		if region != vaulttest.Foreign || bucket != "data" {
+			return s
+		}
+		keeps = storetest.NewFaulty(lockable{s})
+		locks = storetest.NewFaulty(keeps)
+		locks.Inject(storetest.Fault{Op: "lock", Err: errors.New("broken")})
+		return locks
+	}
+	h := vaulttest.New(t, o)
+	p := patient()
+	r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
+	c := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Evidence: evidence.ID})
+	await(t, "objects abroad", func() bool {
+		return state(t, h, vaulttest.Foreign).Objects >= 3 && state(t, h, vaulttest.Foreign).Lock.Pending >= 3
+	})
+	keeps.Inject(storetest.Fault{Op: "delete", Err: errors.New("broken")})
+	withdraw(t, h, r.Patient, c.ID)
+	await(t, "removals are ordered", func() bool { return !idle(t, h, "remove") && idle(t, h, "consent-keys-out", "consent-objects-out") })
+	locks.Heal()
+	await(t, "no lock waits", func() bool { return idle(t, h, "lock") })
+	if n := keeps.Count("lock"); n > 0 {
+		t.Errorf("%d objects were locked after consent for them was withdrawn", n)
+	}
+	keeps.Heal()
+	await(t, "nothing abroad", func() bool { objects, _ := lying(t, h.Dir, vaulttest.Foreign); return len(objects) == 0 })
+}
+
+// lockable is a store that says it locks.
+type lockable struct{ storage.Store }
+
+func (lockable) Probe(context.Context) (storage.Capabilities, error) {
+	return storage.Capabilities{ObjectLock: true}, nil
+}
+func (lockable) Lock(context.Context, string, time.Time, storage.LockMode) error { return nil }

@@ -52,7 +52,7 @@ const (
 type consentPayload struct {
 	Patient record.PatientToken `json:"patient"`
 	Region  string              `json:"region"`
-	Opened  bool                `json:"opened,omitempty"` // consent covered reading there
+	Opened  bool                `json:"opened,omitempty"` // consent covered reading there, or wraps were found there
 	Unseen  bool                `json:"unseen,omitempty"` // any object of the patient may lie there
 	// Versions of the shards of the region's key service when its wraps were deleted, by
 	// kind: they are dead when the oldest that opens is newer.
@@ -132,6 +132,20 @@ func (v *Vault) followPeriod(ctx context.Context, tx *catalog.Tx, s consent.Stat
 		err = errors.Join(err, turn(*s.Until, false))
 	}
 	return err
+}
+
+// followEnds leaves the jobs for when what a patient has said ends of itself in a region
+// that holds something of theirs now: it may not have been there when that was said.
+func (v *Vault) followEnds(ctx context.Context, tx *catalog.Tx, p catalog.Patient, said []consent.Statement, r storage.Region) error {
+	if !v.abroad(p, r) {
+		return nil
+	}
+	for _, s := range said {
+		if err := v.followPeriod(ctx, tx, s, place{name: r.Name, country: r.Jurisdiction}, v.cfg.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // doConsent does a job of these kinds.
@@ -325,7 +339,20 @@ func (v *Vault) keysOut(ctx context.Context, job catalog.Job, owner string, r st
 	if err != nil {
 		return err
 	}
-	deleted, err := v.deleteWraps(ctx, r, s, c.Patient, p.Generation)
+	if !c.Opened {
+		// Noted before the first one goes: an attempt that is cut leaves nothing to find.
+		found, err := wrapsThere(ctx, r, s, c.Patient)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			c.Opened = true
+			return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
+				return v.consentJob(ctx, tx, jobKeysOut, c, job.ID, v.cfg.Now())
+			})
+		}
+	}
+	deleted, err := deleteWraps(ctx, r, s, c.Patient)
 	if err != nil {
 		return err
 	}
@@ -346,7 +373,10 @@ func (v *Vault) keysOut(ctx context.Context, job catalog.Job, owner string, r st
 			}
 		}
 		if renew {
-			for kind := range c.Versions {
+			for _, kind := range patientKinds {
+				if c.Versions[kind] == 0 {
+					continue
+				}
 				shard := s.Shard(keys.Binding{Kind: kind, Token: string(c.Patient), Generation: p.Generation})
 				if err := v.orderRenewal(ctx, tx, s.Name(), kind, shard, whyConsentWithdrawn); err != nil {
 					return err
@@ -367,38 +397,47 @@ func (v *Vault) sharing(r storage.Region) []string {
 	})
 }
 
-// deleteWraps deletes a patient's wraps of all generations, under all versions, from one
-// region, and looks whether they are gone.
-func (v *Vault) deleteWraps(ctx context.Context, r storage.Region, s keys.Wrapper, p record.PatientToken, generation uint32) (deleted int, err error) {
+// wrapsThere lists a patient's wraps of all generations, under all versions, in a region.
+func wrapsThere(ctx context.Context, r storage.Region, s keys.Wrapper, p record.PatientToken) (found []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, removeTime)
 	defer cancel()
-	for _, kind := range []keys.Kind{keys.Content, keys.Identity} {
-		b := keys.Binding{Kind: kind, Token: string(p), Generation: generation}
-		for again := false; ; again = true {
-			var found []string
-			for info, err := range r.Keys.List(ctx, "wraps/"+string(kind)+"/"+s.Shard(b)+"/", "") {
-				if err != nil {
-					return deleted, fmt.Errorf("region %s: %w", r.Name, err)
-				}
-				if of, _, ok := parseWrapKey(info.Key); ok && of.Token == string(p) {
-					found = append(found, info.Key)
-				}
+	for _, kind := range patientKinds {
+		shard := s.Shard(keys.Binding{Kind: kind, Token: string(p)})
+		for info, err := range r.Keys.List(ctx, "wraps/"+string(kind)+"/"+shard+"/", "") {
+			if err != nil {
+				return nil, fmt.Errorf("region %s: %w", r.Name, err)
 			}
-			if len(found) == 0 {
-				break
-			}
-			if again {
-				return deleted, fmt.Errorf("region %s: wraps are still listed after they were deleted", r.Name)
-			}
-			for _, key := range found {
-				if err := r.Keys.Delete(ctx, key); err != nil {
-					return deleted, fmt.Errorf("region %s: %w", r.Name, err)
-				}
-				deleted++
+			if of, _, ok := parseWrapKey(info.Key); ok && of.Token == string(p) {
+				found = append(found, info.Key)
 			}
 		}
 	}
-	return deleted, nil
+	return found, nil
+}
+
+// patientKinds are the kinds of a patient's keys, in the order in which their shards are
+// locked.
+var patientKinds = [...]keys.Kind{keys.Content, keys.Identity}
+
+// deleteWraps deletes what wrapsThere lists, and looks whether it is gone.
+func deleteWraps(ctx context.Context, r storage.Region, s keys.Wrapper, p record.PatientToken) (deleted int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, removeTime)
+	defer cancel()
+	for again := false; ; again = true {
+		found, err := wrapsThere(ctx, r, s, p)
+		if err != nil || len(found) == 0 {
+			return deleted, err
+		}
+		if again {
+			return deleted, fmt.Errorf("region %s: wraps are still listed after they were deleted", r.Name)
+		}
+		for _, key := range found {
+			if err := r.Keys.Delete(ctx, key); err != nil {
+				return deleted, fmt.Errorf("region %s: %w", r.Name, err)
+			}
+			deleted++
+		}
+	}
 }
 
 // shardVersions tells the current versions of a patient's shards, as far as there are any.
@@ -407,7 +446,7 @@ func shardVersions(ctx context.Context, s keys.Wrapper, p record.PatientToken, w
 		return nil, nil
 	}
 	versions := make(map[keys.Kind]int)
-	for _, kind := range []keys.Kind{keys.Content, keys.Identity} {
+	for _, kind := range patientKinds {
 		current, _, err := s.Version(ctx, kind, s.Shard(keys.Binding{Kind: kind, Token: string(p)}))
 		if errors.Is(err, keys.ErrNoKey) {
 			continue // nothing was ever wrapped under it

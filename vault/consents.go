@@ -16,7 +16,8 @@ import (
 	"medvault/vault/record"
 )
 
-// Types of records about consent. They lie at home alone.
+// Types of records about consent. They are placed at home alone; abroad they come, like all
+// of a patient, by jobs.
 const (
 	recordConsent    = "consent"
 	recordConsentEnd = "consent-end"

@@ -80,7 +80,11 @@ func (v *Vault) abandonJob(ctx context.Context, job catalog.Job, owner string) e
 		if err := errors.Join(tx.Removed(ctx, o.ID, at.Region), tx.Unlocked(ctx, o.ID, at.Region)); err != nil {
 			return err
 		}
-		leaf := v.leaf(act{Actor: v.self(), Action: actionAbandoned, Patient: o.Patient, Object: o.ID, Origin: "superseded"}, allowed)
+		why := "superseded"
+		if o.SupersededBy == "" {
+			why = originWithdrawal
+		}
+		leaf := v.leaf(act{Actor: v.self(), Action: actionAbandoned, Patient: o.Patient, Object: o.ID, Origin: why}, allowed)
 		leaf.Reason = "region-not-configured"
 		leaf.Commit = &audit.Commit{Kind: o.Kind, Size: o.Size, SHA256: o.SHA256, Generation: o.Generation, Seal: o.Seal, Regions: []string{at.Region}}
 		return appendLeaf(ctx, tx, leaf)

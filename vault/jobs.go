@@ -273,6 +273,9 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 		if err := tx.Placed(ctx, o.ID, c.Region, v.cfg.Now()); err != nil {
 			return err
 		}
+		if err := v.followEnds(ctx, tx, p, said, r); err != nil {
+			return err
+		}
 		if err := v.lockLater(ctx, tx, o.ID, c.Region); err != nil {
 			return err
 		}

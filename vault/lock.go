@@ -102,23 +102,37 @@ func (v *Vault) lockLater(ctx context.Context, tx *catalog.Tx, id record.ObjectI
 // lockObject locks an object in a region, unless it is on its way out or as old as the
 // lock is long.
 func (v *Vault) lockObject(ctx context.Context, job catalog.Job, owner string, at objectPayload) error {
-	var o catalog.Object
-	var placed map[string]bool
-	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		if o, err = tx.Object(ctx, at.Object); err == nil {
-			placed, err = tx.Placements(ctx, at.Object)
-		}
-		return err
-	})
+	o, goes, err := v.goes(ctx, at.Object, at.Region)
 	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return err
 	}
-	if err == nil && o.SupersededBy == "" && placed[at.Region] {
+	if err == nil && !goes {
 		if err := v.setLock(ctx, at.Region, o); err != nil {
 			return err
 		}
 	}
 	return v.cfg.Catalog.Finish(ctx, job, owner, nil)
+}
+
+// goes says whether an object is on its way out of a region, or does not lie there.
+func (v *Vault) goes(ctx context.Context, id record.ObjectID, region string) (o catalog.Object, goes bool, err error) {
+	r, ok := v.cfg.Regions.Region(region)
+	if !ok {
+		return o, false, fmt.Errorf("no region %s", region)
+	}
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		if o, err = tx.Object(ctx, id); err != nil {
+			return err
+		}
+		placed, err := tx.Placements(ctx, id)
+		if err != nil {
+			return err
+		}
+		why, err := v.whyRemove(ctx, tx, o, r)
+		goes = why != "" || !placed[region]
+		return err
+	})
+	return o, goes, err
 }
 
 // setLock locks an object as the region's terms say.
@@ -223,16 +237,12 @@ func (c *verification) proveLock(ctx context.Context, region string, data storag
 
 // repairLock locks an object that a verification found without its lock.
 func (v *Vault) repairLock(ctx context.Context, a record.Actor, r storage.Region, f Finding) (string, error) {
-	var o catalog.Object
-	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		o, err = tx.Object(ctx, record.ObjectID(f.Object))
-		return err
-	})
+	o, goes, err := v.goes(ctx, record.ObjectID(f.Object), r.Name)
 	if err != nil {
 		return "", err
 	}
-	if o.SupersededBy != "" {
-		return "", fmt.Errorf("%s is superseded: it is on its way out", o.ID)
+	if goes {
+		return "", fmt.Errorf("%s is on its way out", o.ID)
 	}
 	if err := v.setLock(ctx, r.Name, o); err != nil {
 		return "", err
