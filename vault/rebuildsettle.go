@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"medvault/keys/envelope"
@@ -90,7 +91,15 @@ func (r *rebuild) applyCareEnd(ctx context.Context, tx *catalog.Tx, p record.Pat
 	if err := json.Unmarshal(value, &end); err != nil {
 		return err
 	}
-	return tx.EndCare(ctx, p, end.Care, end.Ended, end.By)
+	err := tx.EndCare(ctx, p, end.Care, end.Ended, end.By)
+	if !errors.Is(err, catalog.ErrNotFound) {
+		return err
+	}
+	cares, listing := tx.Cares(ctx, p)
+	if slices.ContainsFunc(cares, func(c catalog.Care) bool { return c.ID == end.Care }) {
+		return listing // another record ends it earlier
+	}
+	return errors.Join(err, listing)
 }
 
 func (r *rebuild) applyConsentEnd(ctx context.Context, tx *catalog.Tx, p record.PatientToken, value json.RawMessage) error {

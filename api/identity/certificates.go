@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -75,6 +76,19 @@ func (c *Certificates) shown(r *http.Request) (*x509.Certificate, error) {
 		return nil, errToken("certificate-expired", "the certificate of this connection has expired; connect with a new one")
 	}
 	return shown, nil
+}
+
+// Connection is whom a TLS connection proves by its certificate, where what it carries is
+// no HTTP. It is asked again for each message.
+func (c *Certificates) Connection(s *tls.ConnectionState) (record.Actor, error) {
+	shown, err := c.shown(&http.Request{TLS: s})
+	switch {
+	case err != nil:
+		return record.Actor{}, err
+	case shown == nil:
+		return record.Actor{}, errToken("no-certificate", "connect with a certificate")
+	}
+	return c.actor(shown)
 }
 
 func credentialsOf(shown *x509.Certificate) string {

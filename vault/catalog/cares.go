@@ -35,7 +35,7 @@ func (t *Tx) InsertCare(ctx context.Context, c Care) error {
 	return attempt(err, "insert care %s", c.ID)
 }
 
-// EndCare ends a care relationship of the patient. Unknown or ended already:
+// EndCare ends a care relationship of the patient, at once or later. Unknown, or ended by then:
 // ErrNotFound.
 func (t *Tx) EndCare(ctx context.Context, patient record.PatientToken, id record.ObjectID, at time.Time, by string) error {
 	n, err := t.q.EndCare(ctx, query.EndCareParams{Patient: string(patient), ID: string(id), At: millis(at), EndedBy: by})

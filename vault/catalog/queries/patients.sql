@@ -19,7 +19,7 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: EndCare :execrows
 UPDATE cares SET ended_at = sqlc.arg(at), ended_by = sqlc.arg(ended_by)
-WHERE patient = sqlc.arg(patient) AND id = sqlc.arg(id) AND ended_at = 0;
+WHERE patient = sqlc.arg(patient) AND id = sqlc.arg(id) AND (ended_at = 0 OR ended_at > sqlc.arg(at));
 
 -- name: ListCares :many
 SELECT * FROM cares WHERE patient = $1 ORDER BY from_at, id;

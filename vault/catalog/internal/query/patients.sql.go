@@ -11,7 +11,7 @@ import (
 
 const endCare = `-- name: EndCare :execrows
 UPDATE cares SET ended_at = $1, ended_by = $2
-WHERE patient = $3 AND id = $4 AND ended_at = 0
+WHERE patient = $3 AND id = $4 AND (ended_at = 0 OR ended_at > $1)
 `
 
 type EndCareParams struct {
