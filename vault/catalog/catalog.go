@@ -94,13 +94,13 @@ func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
 	if c.writes, err = query.Prepare(ctx, c.preparer(c.write)); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
-	if c.terms, err = prepareRows(ctx, c.write, "terms (patient, owner, value)", 3); err != nil {
+	if c.terms, err = c.prepareRows(ctx, "terms (patient, owner, value)", 3); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
-	if c.placements, err = prepareRows(ctx, c.write, "placements (key, region, object, size, placed_at, promised_at, stored_at)", 7); err != nil {
+	if c.placements, err = c.prepareRows(ctx, "placements (key, region, object, size, placed_at, promised_at, stored_at)", 7); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
-	if c.leafIndex, err = prepareRows(ctx, c.write, "audit_index (n, at, actor, action, patient, object, decision)", 7); err != nil {
+	if c.leafIndex, err = c.prepareRows(ctx, "audit_index (n, at, actor, action, patient, object, decision)", 7); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
 	if c.reads = c.writes; c.read != c.write {

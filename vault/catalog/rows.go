@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // rowsInsert inserts many rows in one statement, which is prepared once: a statement
@@ -18,32 +20,39 @@ type rowsInsert struct {
 // rowCounts are the numbers of rows a rowsInsert is prepared for.
 var rowCounts = [...]int{4, 32, 256}
 
-func prepareRows(ctx context.Context, db *sql.DB, into string, columns int) (*rowsInsert, error) {
+func (c *Catalog) prepareRows(ctx context.Context, into string, columns int) (*rowsInsert, error) {
 	r := new(rowsInsert)
 	for _, count := range rowCounts {
-		var b builder
-		b.add("INSERT INTO " + into + " VALUES ")
-		for i := range count {
-			if i > 0 {
-				b.add(", ")
+		var text strings.Builder
+		text.WriteString("INSERT INTO " + into + " VALUES ")
+		for i := range count * columns {
+			switch {
+			case i == 0:
+				text.WriteString("(")
+			case i%columns == 0:
+				text.WriteString("), (")
+			default:
+				text.WriteString(", ")
 			}
-			b.add("(")
-			for j := range columns {
-				if j > 0 {
-					b.add(", ")
-				}
-				b.add("?", nil)
-			}
-			b.add(")")
+			text.WriteString(c.dialect.placeholder(i + 1))
 		}
-		b.add(" ON CONFLICT DO NOTHING")
-		s, err := db.PrepareContext(ctx, b.text.String())
+		text.WriteString(") ON CONFLICT DO NOTHING")
+		s, err := c.write.PrepareContext(ctx, text.String())
 		if err != nil {
 			return r, fmt.Errorf("rows of %s: %w", into, err)
 		}
 		r.statements = append(r.statements, s)
 	}
 	return r, nil
+}
+
+// placeholder stands for the nth value of a statement. SQLite compares a name with all
+// those before it, which for two thousand values takes longer than their insertion.
+func (d dialect) placeholder(n int) string {
+	if d == sqlite {
+		return "?"
+	}
+	return "$" + strconv.Itoa(n)
 }
 
 // exec inserts n rows; row appends the values of one to args.
