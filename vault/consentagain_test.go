@@ -3,6 +3,7 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -276,3 +277,71 @@ func (lockable) Probe(context.Context) (storage.Capabilities, error) {
 	return storage.Capabilities{ObjectLock: true}, nil
 }
 func (lockable) Lock(context.Context, string, time.Time, storage.LockMode) error { return nil }
+
+// A repair that is bringing something abroad when consent goes does not leave it there.
+func TestARepairUnderWayWhenConsentGoesLeavesNothingAbroad(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"objects/", "wraps/"} {
+		t.Run(strings.Trim(prefix, "/"), func(t *testing.T) {
+			t.Parallel()
+			var during atomic.Pointer[func()]
+			o := fast()
+			o.Store = func(region, bucket string, s storage.Store) storage.Store {
+				if region != vaulttest.Foreign {
+					return s
+				}
+				return puts{s, prefix, &during}
+			}
+			h := vaulttest.New(t, o)
+			p := patient()
+			r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
+			c := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: evidence.ID})
+			var objects, wraps []string
+			await(t, "objects abroad", func() bool {
+				objects, wraps = lying(t, h.Dir, vaulttest.Foreign)
+				return len(objects) >= 3 && len(wraps) == 2 && state(t, h, vaulttest.Foreign).Pending == 0 && idle(t, h, "consent-unlock")
+			})
+			lost := wraps[0]
+			if prefix == "objects/" {
+				lost = r.ID.Key("objects")
+			}
+			if err := os.Remove(filepath.Join(h.Dir, "regions", vaulttest.Foreign, lost)); err != nil {
+				t.Fatal(err)
+			}
+			gone := make(chan error, 1)
+			withdrawn := func() {
+				err := h.WithdrawConsent(context.Background(), dpo, r.Patient, c.ID)
+				for deadline := time.Now().Add(time.Minute); err == nil && !idle(t, h, "consent-keys-out", "consent-objects-out", "remove") && time.Now().Before(deadline); {
+					time.Sleep(10 * time.Millisecond)
+				}
+				gone <- err
+			}
+			during.Store(&withdrawn)
+			if _, err := h.Repair(t.Context(), operator, vault.RepairOptions{Level: vault.LevelRead, Region: vaulttest.Foreign}, nil); err != nil {
+				t.Fatalf("Repair = %v", err)
+			}
+			if err := <-gone; err != nil {
+				t.Fatalf("WithdrawConsent = %v", err)
+			}
+			await(t, "nothing abroad", func() bool {
+				objects, wraps = lying(t, h.Dir, vaulttest.Foreign)
+				return len(objects)+len(wraps) == 0
+			})
+			clean(t, h, vault.LevelList)
+		})
+	}
+}
+
+// puts is a store during whose next Put of some keys something happens.
+type puts struct {
+	storage.Store
+	prefix string
+	during *atomic.Pointer[func()]
+}
+
+func (s puts) Put(ctx context.Context, key string, body storage.Body) error {
+	if now := s.during.Load(); now != nil && strings.HasPrefix(key, s.prefix) && s.during.CompareAndSwap(now, nil) {
+		(*now)()
+	}
+	return s.Store.Put(ctx, key, body)
+}

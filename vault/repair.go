@@ -266,7 +266,11 @@ func (v *Vault) repairObject(ctx context.Context, a record.Actor, r storage.Regi
 			return "", errors.Join(errors.New("the bytes are right, and the store's own sum is not"), err)
 		}
 	}
-	return "copied and read back", v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+	gone := false
+	err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		if gone, err = v.brought(ctx, tx, o.Patient, r, false); err != nil || gone {
+			return errors.Join(err, tx.Promise(ctx, o.ID, []string{r.Name}))
+		}
 		if err := tx.Placed(ctx, o.ID, r.Name, v.cfg.Now()); err != nil {
 			return err
 		}
@@ -275,6 +279,22 @@ func (v *Vault) repairObject(ctx context.Context, a record.Actor, r storage.Regi
 		}
 		return appendLeaf(ctx, tx, v.repairLeaf(a, "object.repaired", f, o, r.Name))
 	})
+	if err == nil && gone {
+		err = errMayNotLie
+	}
+	return "copied and read back", err
+}
+
+// brought is straggles for what a repair has brought to a region.
+func (v *Vault) brought(ctx context.Context, tx *catalog.Tx, token record.PatientToken, r storage.Region, keysCame bool) (gone bool, err error) {
+	p, err := v.owner(ctx, tx, token)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return v.straggles(ctx, tx, p, r, keysCame, string(record.NewObjectID()))
 }
 
 // repairable reads an object that counts and may lie in the region.

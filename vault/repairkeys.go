@@ -23,9 +23,19 @@ func (v *Vault) repairWrap(ctx context.Context, a record.Actor, r storage.Region
 	if !ok {
 		return "", fmt.Errorf("%q names no wrap", printable(f.Object))
 	}
-	rows, err := v.wraps(ctx, b.Token, b.Generation)
+	var rows []catalog.WrapRow
+	may := r.Jurisdiction == v.cfg.Home
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		if rows, err = tx.Wraps(ctx, b.Token, b.Generation); err == nil && b.Kind != keys.House {
+			may, err = v.mayUnlockOf(ctx, tx, r, record.PatientToken(b.Token))
+		}
+		return err
+	})
 	if err != nil {
 		return "", err
+	}
+	if !may { // any more: it was looked at a while ago
+		return "", errMayNotLie
 	}
 	service := v.cfg.Services[r.Name]
 	for _, row := range rows {
@@ -43,7 +53,12 @@ func (v *Vault) repairWrap(ctx context.Context, a record.Actor, r storage.Region
 		if patient, err := record.ParsePatientToken(b.Token); err == nil {
 			leaf.Patient = patient
 		}
-		return "it opens, and was read back", v.writeStep(ctx, leaf)
+		return "it opens, and was read back", v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			if _, err := v.brought(ctx, tx, record.PatientToken(b.Token), r, true); err != nil {
+				return err
+			}
+			return appendLeaf(ctx, tx, leaf)
+		})
 	}
 	return "", errors.New("the catalog has no such wrap")
 }
