@@ -81,16 +81,6 @@ func NewLogin(cfg LoginConfig) (*Login, error) {
 	}, nil
 }
 
-// Origins are where forms of the console lead: a browser asks the page's policy for them.
-func (l *Login) Origins() (origins []string) {
-	for _, endpoint := range []string{l.cfg.OIDC.found.Authorize, l.cfg.OIDC.found.EndSession} {
-		if u, err := url.Parse(endpoint); err == nil && u.Host != "" && !slices.Contains(origins, u.Scheme+"://"+u.Host) {
-			origins = append(origins, u.Scheme+"://"+u.Host)
-		}
-	}
-	return origins
-}
-
 func (l *Login) cookieName() string {
 	if l.secure {
 		return "__Host-medvault-login"

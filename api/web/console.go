@@ -7,7 +7,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -32,10 +31,9 @@ type Config struct {
 }
 
 // Console serves the pages. Make it with New.
-type Console struct {
-	cfg    Config
-	policy string // Content-Security-Policy of every page
-}
+type Console struct{ cfg Config }
+
+const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 //go:embed pages
 var files embed.FS
@@ -45,11 +43,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Vault == nil || cfg.Sessions == nil || cfg.Enter == nil || cfg.Login == nil && cfg.Tokens == nil {
 		return nil, errors.New("console: Vault, Sessions, Enter and Login or Tokens are required")
 	}
-	forms := "'self'"
-	if cfg.Login != nil { // where a form is answered with a redirect
-		forms = strings.Join(append([]string{forms}, cfg.Login.Origins()...), " ")
-	}
-	return &Console{cfg: cfg, policy: fmt.Sprintf("default-src 'none'; style-src 'self'; form-action %s; frame-ancestors 'none'; base-uri 'none'", forms)}, nil
+	return &Console{cfg}, nil
 }
 
 // Register mounts the console under /console. known lets only people with a session past
@@ -78,7 +72,8 @@ func (w *Console) Register(r gin.IRouter, known gin.HandlerFunc) {
 
 // mark sets what every answer of the console carries beside what every answer does.
 func (w *Console) mark(c *gin.Context) {
-	c.Header("Content-Security-Policy", w.policy)
+	c.Header("Content-Security-Policy", policy)
+	c.Header("Referrer-Policy", "same-origin") // without any, browsers send forms with the origin "null"
 	c.Header("X-Frame-Options", "DENY")
 	c.Header("Cross-Origin-Opener-Policy", "same-origin")
 	c.Header("Cross-Origin-Resource-Policy", "same-origin")
@@ -134,7 +129,7 @@ func (w *Console) loginPage(c *gin.Context) {
 
 func (w *Console) login(c *gin.Context) {
 	if w.cfg.Login != nil {
-		c.Redirect(http.StatusSeeOther, w.cfg.Login.Begin(c.Writer))
+		w.lead(c, "leaving", w.cfg.Login.Begin(c.Writer))
 		return
 	}
 	token := c.PostForm("token")
@@ -171,7 +166,14 @@ func (w *Console) begin(c *gin.Context, attempt string, prove func(context.Conte
 	}
 	w.cfg.Sessions.Set(c.Writer, secret)
 	// No redirect: the browser still follows another site's, and would keep the cookie back.
-	w.render(c, http.StatusOK, "welcome", nil)
+	w.lead(c, "welcome", "/console/")
+}
+
+// lead shows a page that goes on to another by itself. The answer to a form is no
+// redirect: where it leads in the end, over providers of providers, no policy for forms
+// could name.
+func (w *Console) lead(c *gin.Context, title, where string) {
+	w.show(c, http.StatusOK, frame{Title: title, Next: where}, "lead")
 }
 
 func (w *Console) logout(c *gin.Context) {
@@ -180,12 +182,12 @@ func (w *Console) logout(c *gin.Context) {
 		return
 	}
 	w.cfg.Sessions.Clear(c.Writer)
-	c.Header("Clear-Site-Data", `"cache", "cookies", "storage"`)
-	where := "/console/login"
+	c.Header("Clear-Site-Data", `"cache", "storage"`) // cookies would be those of the whole domain
 	if w.cfg.Login != nil && w.cfg.Login.LogoutURL() != "" {
-		where = w.cfg.Login.LogoutURL()
+		w.lead(c, "leaving", w.cfg.Login.LogoutURL())
+		return
 	}
-	c.Redirect(http.StatusSeeOther, where)
+	c.Redirect(http.StatusSeeOther, "/console/login")
 }
 
 type sessionsPage struct {

@@ -15,23 +15,29 @@ import (
 
 // frame is what every page shows around its own.
 type frame struct {
-	Lang    string
-	Title   string
-	Actor   record.Actor // nobody: not logged in
-	CSRF    string
-	Welcome bool // the page leads on by itself
-	Links   []string
-	Page    any
+	Lang  string
+	Title string
+	Actor record.Actor // nobody: not logged in
+	CSRF  string
+	Next  string // where the page leads by itself; "": nowhere
+	Links []string
+	Page  any
 }
 
-// render answers with a page. Nothing is sent before the whole page is made.
+// render answers with a page for whoever asks.
 func (w *Console) render(c *gin.Context, status int, name string, page any) {
-	lang := answer.Language(c)
-	f := frame{Lang: lang, Title: name, Actor: answer.Actor(c), Page: page, Welcome: name == "welcome"}
+	f := frame{Title: name, Actor: answer.Actor(c), Page: page}
 	if f.Actor.ID != "" {
 		f.CSRF = identity.CSRF(w.cfg.Sessions.Shown(c.Request))
 		f.Links = links(f.Actor.Role)
 	}
+	w.show(c, status, f, name)
+}
+
+// show answers with a page. Nothing is sent before the whole page is made.
+func (w *Console) show(c *gin.Context, status int, f frame, name string) {
+	lang := answer.Language(c)
+	f.Lang = lang
 	t, err := template.New("frame.html").Funcs(template.FuncMap{"t": func(key string) (string, error) { return say(lang, key) }, "clock": clock}).
 		ParseFS(files, "pages/frame.html", "pages/"+name+".html")
 	var body bytes.Buffer
@@ -80,7 +86,7 @@ func words() map[string][2]string {
 	return map[string][2]string{
 		"home": {"Who I am", "我的身份"}, "studies": {"Studies", "检查"}, "regions": {"Regions", "存储区域"},
 		"access-log": {"Access log", "访问记录"}, "sessions": {"My sessions", "我的会话"}, "login": {"Log in", "登录"},
-		"logout": {"Log out", "退出"}, "refused": {"Refused", "被拒绝"}, "welcome": {"Logged in", "已登录"}, "go-on": {"Go on", "继续"},
+		"logout": {"Log out", "退出"}, "refused": {"Refused", "被拒绝"}, "welcome": {"Logged in", "已登录"}, "leaving": {"To your organisation", "前往所在机构"}, "go-on": {"Go on", "继续"},
 		"login-provider": {"Log in with your organisation's account.", "请使用所在机构的账号登录。"},
 		"login-token":    {"This is a development vault. Paste a token of dev.json.", "这是开发环境。请粘贴 dev.json 中的令牌。"},
 		"token":          {"Token", "令牌"}, "person": {"Person", "人员"}, "role": {"Role", "角色"}, "institution": {"Institution", "机构"},
