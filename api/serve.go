@@ -171,6 +171,9 @@ func (s *Server) routes() http.Handler {
 	dicomweb.Register(known.Group("/dicomweb"), dicomweb.Config{Vault: s.cfg.Vault, BaseURL: s.cfg.PublicURL + "/dicomweb"})
 	v1 := known.Group("/api/v1")
 	documents.Register(v1, documents.Config{Vault: s.cfg.Vault})
+	if s.cfg.Vault.ContentOnly() {
+		return r // there is nothing else that it could do
+	}
 	patients.Register(v1, patients.Config{Vault: s.cfg.Vault})
 	credentials.Register(v1, credentials.Config{Vault: s.cfg.Vault})
 	policy.Register(v1, policy.Config{Vault: s.cfg.Vault})

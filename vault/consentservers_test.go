@@ -109,6 +109,13 @@ func wrapIn(t *testing.T, s storage.Store, service keys.Wrapper, b keys.Binding)
 // transitOf is a transit engine of the test's own, or skips the test.
 func transitOf(t *testing.T, name string) keys.Wrapper {
 	t.Helper()
+	s, _ := transitAt(t, name)
+	return s
+}
+
+// transitAt is transitOf, and where the engine is mounted.
+func transitAt(t *testing.T, name string) (*transit.Service, string) {
+	t.Helper()
 	address, token := os.Getenv("MEDVAULT_TEST_TRANSIT"), os.Getenv("MEDVAULT_TEST_TRANSIT_TOKEN")
 	if address == "" || token == "" {
 		t.Skip("set MEDVAULT_TEST_TRANSIT and MEDVAULT_TEST_TRANSIT_TOKEN (scripts/test starts a server)")
@@ -138,5 +145,5 @@ func transitOf(t *testing.T, name string) keys.Wrapper {
 			t.Error(err)
 		}
 	})
-	return s
+	return s, c.Mount
 }

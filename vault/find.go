@@ -197,6 +197,10 @@ func (v *Vault) search(a record.Actor, view record.View, q Query) (s catalog.Sea
 		if uid == "" {
 			continue
 		}
+		if v.cfg.ContentOnly {
+			narrow(&s, name, uid)
+			continue
+		}
 		terms, err := v.uidTerms(view, name, []string{uid})
 		if err != nil {
 			return s, false, err
@@ -220,6 +224,15 @@ func (v *Vault) search(a record.Actor, view record.View, q Query) (s catalog.Sea
 		s.AllOf = append(s.AllOf, all...)
 	}
 	return s, false, nil
+}
+
+// narrow keeps a search within a mapped UID, as the catalog has it in clear.
+func narrow(s *catalog.Search, attribute, uid string) {
+	if attribute == "StudyInstanceUID" {
+		s.Study = uid
+	} else {
+		s.Series = uid
+	}
 }
 
 // universal says that a key matches everything (PS3.4 C.2.2.2.3).
@@ -257,6 +270,14 @@ func (v *Vault) anyKey(view record.View, key string, values []string) (terms []s
 // deidentifiedKey is a key as those without identity may use it: the patient token
 // stands for Patient ID and name. Dates and ids would tell what the view hides.
 func (v *Vault) deidentifiedKey(s *catalog.Search, key string, values []string) (all [][]string, none bool, err error) {
+	if v.cfg.ContentOnly && key != "PatientID" && key != "PatientName" {
+		if len(values) != 1 || s.Study != "" && key == "StudyInstanceUID" || s.Series != "" && key == "SeriesInstanceUID" ||
+			key != "StudyInstanceUID" && key != "SeriesInstanceUID" {
+			return nil, false, record.Refuse(record.ErrInvalid, "unsupported-key", "this gateway has no index: it finds by one StudyInstanceUID, SeriesInstanceUID or patient token")
+		}
+		narrow(s, key, values[0])
+		return nil, false, nil
+	}
 	if terms, known, err := v.anyKey(record.ViewDeidentified, key, values); known || err != nil {
 		return [][]string{terms}, false, err
 	}

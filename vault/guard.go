@@ -159,7 +159,7 @@ func (v *Vault) decide(ctx context.Context, tx *catalog.Tx, a act) (access.Decis
 	}
 	d := v.cfg.Access.Decide(f.Request)
 	d.Reason = f.reason(d.Reason)
-	return d, nil
+	return v.within(a, d), nil
 }
 
 // grounds are everything that an act's decision depends on.
@@ -312,6 +312,9 @@ func refusal(a act, d access.Decision) error {
 	}
 	if d.Reason == reasonRevoked {
 		return errRevoked()
+	}
+	if d.Reason == reasonContentOnly {
+		return record.Refuse(record.ErrDenied, d.Reason, "this gateway serves the de-identified view alone: ask another")
 	}
 	if advice := ageAdvice(d.Reason); advice != "" {
 		return record.Refuse(record.ErrDenied, d.Reason, advice)

@@ -189,6 +189,9 @@ func (v *Vault) unwrapKeys(ctx context.Context, p catalog.Patient, rows []catalo
 	if k.Content, err = v.unwrap(ctx, rows, keys.Content); err != nil {
 		return k, err
 	}
+	if v.cfg.ContentOnly {
+		return k, nil
+	}
 	k.Identity, err = v.unwrap(ctx, rows, keys.Identity)
 	return k, err
 }

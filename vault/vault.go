@@ -62,6 +62,8 @@ type Config struct {
 
 	InsecureActors bool // only for tests of something else: no register is asked, everybody is who they say
 
+	ContentOnly bool // this gateway has the content keys alone: it serves the de-identified view and nothing else
+
 	Uncertified bool // dev only: a region without a certification is nothing to be warned of
 }
 
@@ -104,6 +106,9 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	if err := checkTerms(cfg); err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
+	}
+	if cfg.ContentOnly {
+		return v, nil // it takes nothing away, and has nothing to compare a log with
 	}
 	// Before anything is taken away: what a catalog that was put back does not know of
 	// may have been acknowledged.
@@ -158,6 +163,9 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 	if v.intents, err = newIntents(cfg.Spool); err != nil {
 		return nil, err
 	}
+	if cfg.ContentOnly {
+		return v, v.withoutHouse()
+	}
 	house, err := v.loadHouse(ctx)
 	if err != nil {
 		return nil, err
@@ -191,6 +199,10 @@ func majority(permitted int) int { return min(permitted, max(2, permitted/2+1)) 
 // workers have.
 func (v *Vault) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, v.intents.close()) }()
+	if v.cfg.ContentOnly {
+		v.watchStates(ctx)
+		return nil
+	}
 	if err := v.writeStart(ctx); err != nil {
 		return err
 	}
