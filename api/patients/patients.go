@@ -1,5 +1,6 @@
-// Package patients is the /api/v1/patients face: who treats a patient. Patients are
-// named by their token only.
+// Package patients is the /api/v1/patients face: who treats a patient, what they have
+// agreed to, who acts for them, and who was let in for an emergency. Patients are named by
+// their token only.
 package patients
 
 import (
@@ -29,6 +30,14 @@ func Register(r gin.IRouter, cfg Config) {
 	r.GET("/patients/:token/consents", f.listConsents)
 	r.DELETE("/patients/:token/consents/:id", f.withdrawConsent)
 	r.GET("/patients/:token/access-log", f.accessLog)
+	r.POST("/patients/:token/guardians", f.addGuardian)
+	r.GET("/patients/:token/guardians", f.listGuardians)
+	r.DELETE("/patients/:token/guardians/:id", f.endGuardian)
+	r.GET("/cases", f.listCases)
+	r.POST("/breakglass", f.breakGlass)
+	r.GET("/breakglass", f.listBreakglass)
+	r.GET("/breakglass/:id", f.readBreakglass)
+	r.POST("/breakglass/:id/review", f.reviewBreakglass)
 }
 
 type face struct{ vault *vault.Vault }

@@ -47,6 +47,7 @@ func newSayCommand(a *app, name, decision, short, long string) *cobra.Command {
 	f.StringVar(&s.new.Country, "country", "", "country it is about, as SG (default: home; of a refusal everywhere)")
 	f.StringVar(&s.new.Recipient, "recipient", "", "institution it is about (default: the vault and its own people; of a refusal everybody)")
 	f.StringVar(&s.evidence, "evidence", "", "id of the stored document in which it is written")
+	f.StringVar(&s.new.Guardian, "guardian", "", "subject of the guardian who says it for a child (default: the patient says it)")
 	f.StringVar(&s.from, "from", "", "when it begins, RFC 3339 (default: now)")
 	f.StringVar(&s.until, "until", "", "when it ends, RFC 3339 (default: open)")
 	if decision == "permit" {

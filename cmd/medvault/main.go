@@ -61,6 +61,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newStudiesCommand(a),
 		newCareCommand(a),
 		newConsentCommand(a),
+		newGuardiansCommand(a),
+		newBreakglassCommand(a),
 		newStaffCommand(a),
 		newPolicyCommand(a),
 		newReviewsCommand(a),
