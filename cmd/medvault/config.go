@@ -36,6 +36,10 @@ type Config struct {
 	Staff     StaffConfig    `yaml:"staff"`
 	DPO       DPOConfig      `yaml:"dpo"`
 
+	// ContentOnly is a gateway for quality and research alone: its key services' credentials
+	// open no identity key and no key of the house.
+	ContentOnly bool `yaml:"contentOnly"`
+
 	Policies string `yaml:"policies"` // directory of the deployment's own access policies; default the built-in ones alone
 
 	Deidentification DeidentificationConfig `yaml:"deidentification"`

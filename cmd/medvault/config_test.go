@@ -36,11 +36,12 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, catalog, console, deidentification, dpo, drill, home, identity, keys, limits, listen, policies,`},
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, catalog, console, contentOnly, deidentification, dpo, drill, home, identity, keys, limits, listen, policies,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
 		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
 		{"key twice", "home: CN", "home: CN\nhome: SG", "line 29: home: given twice"},
 		{"number", "shards: 256", "shards: many", `keys.shards: found "many", want a whole number`},
+		{"content keys alone cannot verify", "home: CN", "home: CN\ncontentOnly: true", "contentOnly: such a gateway cannot verify"},
 		{"policies that are not there", "home: CN", "home: CN\npolicies: /nowhere/policies", "policies: /nowhere/policies: read policies"},
 		{"range", "shards: 256", "shards: 257", "keys.shards: found 257, want 1 to 256"},
 		{"duration", "poll: 1s", "poll: often", `workers.poll: found "often", want a duration`},

@@ -111,6 +111,9 @@ func (c *Config) check() []error {
 	found.required("dpo.email", c.DPO.Email)
 	c.Deidentification.check(&found)
 	c.Transfers.check(&found)
+	if c.ContentOnly && (len(c.Verify) > 0 || c.Drill.Every > 0) {
+		found.add("contentOnly", "such a gateway cannot verify or drill: remove verify and drill")
+	}
 	if _, err := c.engine(); err != nil {
 		found.add("policies", "%v", err)
 	}

@@ -54,8 +54,10 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger) error {
 		return err
 	}
 	return h.gateway(ctx, cfg, auth, console, log, func() error {
-		if err := beginRegister(ctx, h.vault, cfg, log); err != nil {
-			return err
+		if !cfg.ContentOnly {
+			if err := beginRegister(ctx, h.vault, cfg, log); err != nil {
+				return err
+			}
 		}
 		log.Info("ready", "listen", cfg.Listen, "url", cfg.PublicURL)
 		return nil
