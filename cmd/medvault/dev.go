@@ -100,6 +100,9 @@ func dev(ctx context.Context, a *app, o devOptions) error {
 			if err := storeSample(ctx, dir, cfg.PublicURL, tokens[record.RoleRadiology]); err != nil {
 				return fmt.Errorf("store the sample: %w", err)
 			}
+			if err := devFamily(ctx, h.vault, cfg.PublicURL, tokens[record.RoleRadiology]); err != nil {
+				return fmt.Errorf("store the sample child: %w", err)
+			}
 		}
 		ready := devInfo{URL: cfg.PublicURL, DICOMweb: cfg.PublicURL + "/dicomweb", Tokens: tokens}
 		if err := writeJSON(info, ready); err != nil {

@@ -79,6 +79,9 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, console *api.Co
 	if err := metrics.Register(newVerifyMetrics(h.vault, log)); err != nil {
 		return nil, nil, fmt.Errorf("metrics: %w", err)
 	}
+	if err := registerBreakglassMetrics(metrics, h.vault, log); err != nil {
+		return nil, nil, fmt.Errorf("metrics: %w", err)
+	}
 	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, Console: console, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
 		Grace: cfg.ShutdownGrace, Registry: metrics, Certificates: certificates, Limits: cfg.Limits.limits()})
 	if err != nil {
