@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -185,6 +187,9 @@ func (n *shardRenewal) carryOut(ctx context.Context, p renewPayload) error {
 		return err
 	}
 	n.settleAll(ctx, k, there)
+	if err := n.lookElsewhere(ctx); err != nil {
+		return err
+	}
 	if len(n.done.pending) > 0 {
 		return nil
 	}
@@ -348,6 +353,22 @@ func (n *shardRenewal) settleAll(ctx context.Context, k shardKeys, there map[str
 		amiss, err := k.settle(ctx, r, first)
 		return append(amiss, n.trouble(r, err)...)
 	})
+}
+
+// lookElsewhere finds regions that only other gateways have in their configuration: what
+// they hold may depend on this key service, and nobody here can look.
+func (n *shardRenewal) lookElsewhere(ctx context.Context) error {
+	var states map[string]catalog.RegionState
+	err := n.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		states, err = tx.RegionStates(ctx)
+		return err
+	})
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		if _, ok := n.v.cfg.Regions.Region(name); !ok && n.v.cfg.Now().Sub(states[name].Met) < regionGone {
+			n.pend(obstacle{Region: name, Reason: pendingElsewhere})
+		}
+	}
+	return err
 }
 
 // move brings the catalog's wraps of the shard to the current version. The catalog comes

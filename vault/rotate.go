@@ -28,7 +28,7 @@ type KeyStatus struct {
 // KeyPending is why shards of one kind are not renewed yet, though that was ordered.
 type KeyPending struct {
 	Region string     `json:"region,omitempty"` // "" is none: the key service, or this gateway's credential
-	Reason string     `json:"reason"`           // "ordered", "rotation-credential", "missing", "unknown-wraps", "other-key", "service-behind", "no-such-service", or what region or service fail with
+	Reason string     `json:"reason"`           // "ordered", "rotation-credential", "missing", "unknown-wraps", "other-key", "service-behind", "no-such-service", "not-configured", or what region or service fail with
 	Shards int        `json:"shards"`
 	Wraps  int        `json:"wraps,omitempty"` // concerned, as far as that is known
 	Since  *time.Time `json:"since,omitempty"` // when the oldest was ordered

@@ -24,6 +24,7 @@ const (
 	pendingOther      = "other-key"           // the region holds another key under the name of one of ours
 	pendingBehind     = "service-behind"      // the key service has forgotten versions: it was put back
 	pendingService    = "no-such-service"     // the configuration has no key service of this name
+	pendingElsewhere  = "not-configured"      // another gateway has had a region in its configuration lately that this one lacks
 )
 
 // obstacle is what stands in the way of a trim. Region "" is none: the key service.

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"medvault/imaging/imagingtest"
 	"medvault/keys"
@@ -429,7 +430,7 @@ func TestARegionThatIsDownHoldsTheTrimUp(t *testing.T) {
 	h.Stop()
 
 	again := vaulttest.New(t, vaulttest.Options{Dir: w.dir, Wrapper: sharedService(t, w.dir)})
-	eventually(t, "the orders are carried out", func() bool { return len(renewals(t, again)) == 0 })
+	await(t, "the orders are carried out", func() bool { return len(renewals(t, again)) == 0 })
 	if f := verify(t, again, "read").Findings; len(f) > 0 {
 		t.Errorf("findings = %+v; want none", f)
 	}
@@ -662,4 +663,43 @@ func TestTwoGatewaysRotateAtOnce(t *testing.T) {
 	}
 	w.trimmed(t, -1)
 	w.comesBack(t, "cn-south", 1)
+}
+
+// A gateway that does not know a region yet trims nothing that the region may hold: one
+// that knows it goes on.
+func TestAGatewayDoesNotTrimForARegionThatOnlyAnotherKnows(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	services := make(map[string]keys.Wrapper) // one process has a key file
+	share := sharedService(t, w.dir)
+	o := vaulttest.Options{Dir: w.dir, Poll: 20 * time.Millisecond, Wrapper: func(region string, s keys.Wrapper) keys.Wrapper {
+		if services[region] == nil {
+			services[region] = share(region, s)
+		}
+		return services[region]
+	}}
+	a := vaulttest.New(t, o)
+	o.Without = []string{"cn-east"}
+	b := vaulttest.New(t, o)
+	done, err := b.RotateKeys(t.Context(), admin)
+	if err != nil {
+		t.Fatalf("RotateKeys = %v", err)
+	}
+	for _, r := range done {
+		if r.Trimmed > 0 || len(r.Pending) != 1 || r.Pending[0].Region != "cn-east" || r.Pending[0].Reason != "not-configured" {
+			t.Errorf("rotation by a gateway that lacks a region = %+v; want it to wait for one that knows cn-east", r)
+		}
+	}
+	if done, err := a.RenewKeys(t.Context(), admin); err != nil {
+		t.Errorf("RenewKeys = %+v, %v", done, err)
+	}
+	await(t, "no order is left", func() bool { return len(renewals(t, a)) == 0 })
+	a.Stop()
+	b.Stop()
+	for n := range w.patients {
+		for _, region := range []string{"cn-north", "cn-east", "cn-south"} {
+			w.opens(t, n, region)
+		}
+	}
+	w.trimmed(t, -1)
 }
