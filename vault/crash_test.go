@@ -148,7 +148,7 @@ func (w deadlyWrapper) Wrap(ctx context.Context, items []keys.Bound) ([]keys.Wra
 func TestKillAtAnyPointOfTheStoreFlow(t *testing.T) {
 	// 24 points cover the reads of the second upload, its puts in three regions, their
 	// reading back, and the time after the acknowledgement.
-	for point := int64(1); point <= 24; point++ {
+	for point := int64(1); point <= 24; point += apart {
 		t.Run(strconv.FormatInt(point, 10), func(t *testing.T) {
 			t.Parallel()
 			killAt(t, t.TempDir(), point)

@@ -2,4 +2,7 @@
 
 package vault_test
 
-const raced = false // see race_test.go
+const (
+	raced = false // see race_test.go
+	apart = 1
+)

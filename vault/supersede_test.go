@@ -68,7 +68,7 @@ func releaseAndDie(dir string, point int64) error {
 func TestKillAtAnyPointOfARelease(t *testing.T) {
 	// The points are the reading of the old object, the puts of the new one and their
 	// reading back, and what of the removal is done before the child ends.
-	for point := int64(1); point <= 18; point++ {
+	for point := int64(1); point <= 18; point += apart {
 		t.Run(strconv.FormatInt(point, 10), func(t *testing.T) {
 			t.Parallel()
 			killReleaseAt(t, t.TempDir(), point)
