@@ -14,5 +14,5 @@ func newClock() *clock {
 	return c
 }
 
-func (c *clock) now() time.Time        { return time.UnixMilli(c.ms.Load()) }
+func (c *clock) now() time.Time           { return time.UnixMilli(c.ms.Load()) }
 func (c *clock) forward(by time.Duration) { c.ms.Add(by.Milliseconds()) }
