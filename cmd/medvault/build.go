@@ -233,7 +233,7 @@ func openBucket(ctx context.Context, c RegionConfig, bucket string, profile tran
 		return nil, err
 	}
 	limits := s3.Limits{Known: !create} // a gateway starts although a region refuses it now
-	if bucket == c.Bucket { // keys are never locked: a patient's erasure is their end
+	if bucket == c.Bucket {             // keys are never locked: a patient's erasure is their end
 		limits.MaxRetention = c.Lock.length()
 	}
 	if c.Driver == "aws" {

@@ -44,7 +44,7 @@ var importMap = map[string][]string{
 	"vault/workday":   {},
 	"vault/staff":     {"vault/record"},
 	"vault/audit":     {"vault/record"},
-	"vault/atna":      {"vault/record", "vault/audit"}, // the log in the words of a repository
+	"vault/atna":      {"vault/record", "vault/audit"},                                               // the log in the words of a repository
 	"vault/catalog":   {"vault/record", "vault/consent", "vault/catalog/...", "keys", "vault/audit"}, // the values it stores
 	"vault/vaulttest": {"vault/...", "storage/...", "keys/...", "imaging/..."},
 
