@@ -472,16 +472,21 @@ func outrun(err error) error {
 // originFirstAdmin marks the entries of an empty register's first administrator.
 const originFirstAdmin = "first-admin"
 
+// StaffBegun says whether anybody is on the staff register.
+func (v *Vault) StaffBegun(ctx context.Context) (bool, error) {
+	var people []catalog.StaffPerson
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		people, err = tx.StaffPeople(ctx, "", 1)
+		return err
+	})
+	return len(people) > 0, err
+}
+
 // BeginStaff puts the first administrator, and the house as the institution of this id, on
 // a register that is empty; on any other it does nothing. That they were trained is on
 // the word of whoever configured it.
 func (v *Vault) BeginStaff(ctx context.Context, subject string, house StaffInstitution) (begun bool, err error) {
-	var people []catalog.StaffPerson
-	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		people, err = tx.StaffPeople(ctx, "", 1)
-		return err
-	})
-	if err != nil || len(people) > 0 {
+	if there, err := v.StaffBegun(ctx); err != nil || there {
 		return false, err
 	}
 	a := record.Actor{ID: "medvault", Role: record.RoleAdmin, Country: v.cfg.Home, Purpose: record.PurposeSystem, Inside: true}

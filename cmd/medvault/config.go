@@ -34,6 +34,7 @@ type Config struct {
 	Console   ConsoleConfig  `yaml:"console"`
 	Limits    LimitsConfig   `yaml:"limits"`
 	Staff     StaffConfig    `yaml:"staff"`
+	HL7       HL7Config      `yaml:"hl7"`
 	DPO       DPOConfig      `yaml:"dpo"`
 
 	// ContentOnly is a gateway for quality and research alone: its key services' credentials

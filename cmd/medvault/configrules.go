@@ -106,6 +106,7 @@ func (c *Config) check() []error {
 	c.checkRegions(&found, services)
 	c.checkIdentity(&found)
 	c.checkCertificates(&found)
+	c.checkHL7(&found)
 	c.Console.check(&found, c.Identity)
 	c.Limits.check(&found)
 	found.required("dpo.email", c.DPO.Email)

@@ -31,6 +31,10 @@ func (h *house) gateway(ctx context.Context, cfg *Config, auth identity.Authenti
 	if err != nil {
 		return err
 	}
+	messages, arriving, err := cfg.HL7.server(cfg, h.vault, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	// The vault's own work goes on until the last request has been answered.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	worked := make(chan error, 1)
@@ -38,12 +42,22 @@ func (h *house) gateway(ctx context.Context, cfg *Config, auth identity.Authenti
 	served := make(chan error, 1)
 	serving, unserve := context.WithCancel(ctx)
 	go func() { served <- server.Serve(serving, listener) }()
+	heard := make(chan error, 1)
+	go func() {
+		if messages == nil {
+			heard <- nil
+			return
+		}
+		defer unserve() // a gateway that hears no discharge any more must not serve on
+		heard <- messages.Serve(serving, arriving)
+	}()
 
 	if err = ready(); err != nil {
 		unserve()
 	}
 	err = errors.Join(err, <-served)
 	unserve()
+	err = errors.Join(err, <-heard)
 	stop()
 	return errors.Join(err, <-worked)
 }

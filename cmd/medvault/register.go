@@ -21,10 +21,15 @@ type StaffConfig struct {
 	FirstAdmin string `yaml:"firstAdmin"`
 }
 
-// beginRegister enters the first administrator where there is nobody, and says so.
+// beginRegister enters the first administrator where there is nobody, and says so; that
+// nobody is there and nobody is to be entered it says too: all staff are refused then.
 func beginRegister(ctx context.Context, v *vault.Vault, cfg *Config, log *slog.Logger) error {
 	if cfg.Staff.FirstAdmin == "" {
-		return nil
+		begun, err := v.StaffBegun(ctx)
+		if err == nil && !begun {
+			log.Warn("the staff register is empty: nobody of the staff can do anything; set staff.firstAdmin")
+		}
+		return err
 	}
 	begun, err := v.BeginStaff(ctx, cfg.Staff.FirstAdmin, theHouse(cfg))
 	if begun {
