@@ -86,7 +86,7 @@ func (e *Engine) Decide(r Request) Decision {
 	if r.Actor.ID == "" || r.Actor.Role == "" {
 		return Decision{Reason: ReasonNoIdentity}
 	}
-	a := askOf(r)
+	a := e.askOf(r)
 	if e.check(a) != nil || a.request.Action == know() {
 		return Decision{Reason: ReasonRequest}
 	}
@@ -174,7 +174,7 @@ func (e *Engine) why(r Request, a ask, by rules) string {
 
 // wouldPermit asks the permits about a request that differs from a checked one in
 // values only.
-func (e *Engine) wouldPermit(r Request) bool { return e.permitted(askOf(r)) }
+func (e *Engine) wouldPermit(r Request) bool { return e.permitted(e.askOf(r)) }
 
 func (e *Engine) permitted(a ask) bool {
 	ok, _, err := e.evaluate(e.of(a.request.Action).permits, a)

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -41,6 +42,7 @@ type Engine struct {
 	byAction  map[types.EntityUID]applied
 	validator *validate.Validator
 	sum       hash.Hash // of the files, as they were read
+	checked   checked
 }
 
 // rule is one policy and what stands beside it.
@@ -349,6 +351,7 @@ func kebab(s string) bool {
 type ask struct {
 	request  cedar.Request
 	entities cedar.EntityMap
+	bad      error // an entity does not fit the schema
 }
 
 func know() cedar.EntityUID { return cedar.NewEntityUID("Action", "patient.know") }
@@ -356,41 +359,86 @@ func know() cedar.EntityUID { return cedar.NewEntityUID("Action", "patient.know"
 // check holds a against the schema: a policy that names an absent attribute is
 // skipped by Cedar, a forbid too, so nothing may be absent.
 func (e *Engine) check(a ask) error {
-	if err := e.validator.Request(a.request); err != nil {
-		return err
+	if a.bad != nil {
+		return a.bad
 	}
-	return e.validator.Entities(a.entities)
+	return e.validator.Request(a.request)
+}
+
+// checked are attributes of people and patients that fit the schema, by everything that
+// is in them: few differ, and making and checking them is most of a decision.
+type checked struct {
+	mu      sync.RWMutex
+	records map[any]cedar.Record
+}
+
+// mostChecked bounds what is kept.
+const mostChecked = 20_000
+
+// entity gives uid attributes that fit the schema. They are known by key; of makes them.
+func (e *Engine) entity(uid cedar.EntityUID, key any, of func() cedar.RecordMap) (cedar.Entity, error) {
+	e.checked.mu.RLock()
+	record, known := e.checked.records[key]
+	e.checked.mu.RUnlock()
+	if known {
+		return cedar.Entity{UID: uid, Attributes: record}, nil
+	}
+	entity := cedar.Entity{UID: uid, Attributes: cedar.NewRecord(of())}
+	if err := e.validator.Entity(entity); err != nil {
+		return entity, err
+	}
+	e.checked.mu.Lock()
+	defer e.checked.mu.Unlock()
+	if e.checked.records == nil || len(e.checked.records) >= mostChecked {
+		e.checked.records = make(map[any]cedar.Record)
+	}
+	e.checked.records[key] = entity.Attributes
+	return entity, nil
+}
+
+// personFacts are the attributes of a Person.
+type personFacts struct {
+	role                           record.Role
+	purpose                        record.Purpose
+	institution, country, standing string
 }
 
 // askOf translates r.
-func askOf(r Request) ask {
+func (e *Engine) askOf(r Request) ask {
 	person := cedar.NewEntityUID("Person", cedar.String(r.Actor.ID))
 	resource := cedar.NewEntityUID("House", "house")
-	entities := cedar.EntityMap{
-		person: {UID: person, Attributes: cedar.NewRecord(cedar.RecordMap{
-			"role":        cedar.String(r.Actor.Role),
-			"purpose":     cedar.String(r.Actor.Purpose),
-			"institution": cedar.String(r.Actor.Institution),
-			"country":     cedar.String(r.Actor.Country),
-			"standing":    cedar.String(r.Standing),
-		})},
-	}
-	if p := r.Patient; p != nil {
-		resource = cedar.NewEntityUID("Patient", cedar.String(p.Token))
-		entities[resource] = cedar.Entity{UID: resource, Attributes: cedar.NewRecord(cedar.RecordMap{
-			"state":      cedar.String(p.State),
-			"treats":     cedar.Boolean(p.Treats),
-			"research":   cedar.Boolean(p.Research),
-			"restricted": cedar.Boolean(p.Restricted),
-			"residency":  cedar.Boolean(p.Residency),
+	who := personFacts{r.Actor.Role, r.Actor.Purpose, r.Actor.Institution, r.Actor.Country, r.Standing}
+	asks, badPerson := e.entity(person, who, func() cedar.RecordMap {
+		return cedar.RecordMap{
+			"role":        cedar.String(who.role),
+			"purpose":     cedar.String(who.purpose),
+			"institution": cedar.String(who.institution),
+			"country":     cedar.String(who.country),
+			"standing":    cedar.String(who.standing),
+		}
+	})
+	entities := cedar.EntityMap{person: asks}
+	var badPatient error
+	if r.Patient != nil {
+		resource = cedar.NewEntityUID("Patient", cedar.String(r.Patient.Token))
+		p := *r.Patient
+		p.Token = "" // is the name of the entity, and no attribute
+		entities[resource], badPatient = e.entity(resource, p, func() cedar.RecordMap {
+			return cedar.RecordMap{
+				"state":      cedar.String(p.State),
+				"treats":     cedar.Boolean(p.Treats),
+				"research":   cedar.Boolean(p.Research),
+				"restricted": cedar.Boolean(p.Restricted),
+				"residency":  cedar.Boolean(p.Residency),
 
-			"minor":           cedar.Boolean(p.Minor),
-			"guardianConsent": cedar.Boolean(p.GuardianConsent),
-			"essential":       cedar.Boolean(p.Essential),
-			"emergency":       cedar.Boolean(p.Emergency),
-			"own":             cedar.Boolean(p.Own),
-			"guardian":        cedar.Boolean(p.Guardian),
-		})}
+				"minor":           cedar.Boolean(p.Minor),
+				"guardianConsent": cedar.Boolean(p.GuardianConsent),
+				"essential":       cedar.Boolean(p.Essential),
+				"emergency":       cedar.Boolean(p.Emergency),
+				"own":             cedar.Boolean(p.Own),
+				"guardian":        cedar.Boolean(p.Guardian),
+			}
+		})
 	} else {
 		entities[resource] = cedar.Entity{UID: resource}
 	}
@@ -412,6 +460,7 @@ func askOf(r Request) ask {
 			Context:   cedar.NewRecord(about),
 		},
 		entities: entities,
+		bad:      errors.Join(badPerson, badPatient),
 	}
 }
 

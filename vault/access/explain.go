@@ -40,7 +40,7 @@ func (e *Engine) Explain(r Request) Explanation {
 	if d.Allow {
 		return x
 	}
-	if a := askOf(r); e.check(a) == nil {
+	if a := e.askOf(r); e.check(a) == nil {
 		if allowed, by, err := e.evaluate(e.of(a.request.Action).permits, a); allowed && err == nil {
 			for _, permit := range by {
 				x.Permits = append(x.Permits, permit.Rule)

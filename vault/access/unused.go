@@ -69,7 +69,7 @@ func (e *Engine) decidesSomething(r *rule, action record.Action) bool {
 		for _, purpose := range []record.Purpose{record.PurposeTreat, record.PurposeETreat, record.PurposePatient, record.PurposeOperate,
 			record.PurposeQuality, record.PurposeResearch, record.PurposePayment, record.PurposeSystem, record.PurposeCompl} {
 			for request := range probes(record.Actor{ID: "probe", Role: role, Purpose: purpose, Country: "CN"}, action, r.standings()) {
-				a := askOf(request)
+				a := e.askOf(request)
 				if e.check(a) != nil {
 					continue
 				}
