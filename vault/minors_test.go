@@ -284,7 +284,11 @@ func TestARebuildBringsGuardiansQuarantineAndEmergenciesBack(t *testing.T) {
 	o := vaulttest.Options{Dir: t.TempDir(), Now: clock.now}
 	h := vaulttest.New(t, o)
 	kept, agreed, adult := child(93, "20150101"), child(94, "20150101"), patient()
-	quarantined := put(t, h, ct(kept, 1))
+	// A report that states the birth date does what an image does.
+	quarantined, err := h.Put(t.Context(), radiology, vault.Upload{Body: bytes.NewReader(imagingtest.Report(kept)), PatientID: kept.ID, Issuer: kept.Issuer, BirthDate: "20150101"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	released := put(t, h, ct(agreed, 1))
 	grown := put(t, h, ct(adult, 1))
 	guarded(t, h, agreed, released.Patient, "mother", guardian.ID)

@@ -24,6 +24,7 @@ type Upload struct {
 	Issuer    string      // PDF: Issuer of Patient ID; default the actor's institution's
 	Category  string      // policy 1.1; default "imaging" for DICOM, "report" for PDF
 	Title     string      // PDF: sealed with it
+	BirthDate string      // PDF: the patient's, YYYYMMDD, sealed with it; "" says nothing
 }
 
 // Receipt tells the sender what became of an upload. The UIDs are the sender's

@@ -15,6 +15,7 @@ import (
 
 	"medvault/imaging"
 	"medvault/keys/envelope"
+	"medvault/keys/token"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 )
@@ -31,6 +32,7 @@ type incoming struct {
 	category string
 	labelled bool // the sender chose the category
 	title    string
+	birth    string          // as the sender states it, who has no other place for it
 	by       string          // who sent it
 	country  string          // the patient's home
 	review   record.ObjectID // of what is superseded
@@ -93,6 +95,9 @@ func (up Upload) check() error {
 			return record.Refuse(record.ErrInvalid, code, "Patient ID and its issuer have at most 64 characters, no backslash and no control characters")
 		}
 	}
+	if _, err := token.ParseDay(up.BirthDate); up.BirthDate != "" && err != nil {
+		return record.Refuse(record.ErrInvalid, "bad-birth-date", "a birth date is YYYYMMDD")
+	}
 	return nil
 }
 
@@ -100,7 +105,8 @@ func (up Upload) check() error {
 func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
 	id := &in.identity
 	if in.kind == record.KindPDF {
-		id.PatientID, id.Issuer = up.PatientID, up.Issuer
+		id.PatientID, id.Issuer, id.BirthDate = up.PatientID, up.Issuer, up.BirthDate
+		in.birth = up.BirthDate
 	}
 	if id.PatientID == "" {
 		return record.Refuse(record.ErrInvalid, "missing-patient-id", "name the patient: Patient ID (0010,0020) in DICOM, patientId with a report")

@@ -55,8 +55,9 @@ type who struct {
 	PatientID      string          `json:"patientId"`
 	Issuer         string          `json:"issuer,omitempty"`
 	Title          string          `json:"title,omitempty"`
-	Size           int64           `json:"size"`   // of the original
-	SHA256         string          `json:"sha256"` // hex, of the original
+	BirthDate      string          `json:"birthDate,omitempty"` // of a PDF, as its sender stated it
+	Size           int64           `json:"size"`                // of the original
+	SHA256         string          `json:"sha256"`              // hex, of the original
 	Stored         label           `json:"stored,omitzero"`
 }
 
@@ -141,7 +142,7 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	// the catalog keeps.
 	if err := sealJSON(sealer, envelope.Who, who{
 		Attributes: s.scrubbed.Who, Study: in.identity.Study, Series: in.identity.Series, Instance: in.identity.Instance,
-		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title,
+		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title, BirthDate: in.birth,
 		Size: size, SHA256: hex.EncodeToString(sum[:]),
 		Stored: label{Category: in.category, By: in.by, At: v.cfg.Now().UTC(), Country: in.country},
 	}); err != nil {

@@ -139,6 +139,9 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 	}
 	in.identity = in.Incoming.Identity()
 	in.identity.PatientID, in.identity.Issuer = was.PatientID, was.Issuer // with the uploader's default
+	if in.birth = was.BirthDate; in.birth != "" {
+		in.identity.BirthDate = in.birth
+	}
 	return &returning{in, original}, nil
 }
 

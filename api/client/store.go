@@ -85,6 +85,7 @@ type PDF struct {
 	Issuer    string // default the uploader's institution's
 	Category  string // default "report"
 	Title     string
+	BirthDate string // of the patient, YYYYMMDD; "" says nothing
 }
 
 // StorePDF stores one PDF. r is read once and never held, on either side.
@@ -93,7 +94,7 @@ func (c *Client) StorePDF(ctx context.Context, r io.Reader, about PDF) (Stored, 
 	// All fields go first, empty ones too: then the vault need not hold the file.
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
-	for _, field := range [][2]string{{"patientId", about.PatientID}, {"issuer", about.Issuer}, {"category", about.Category}, {"title", about.Title}} {
+	for _, field := range [][2]string{{"patientId", about.PatientID}, {"issuer", about.Issuer}, {"category", about.Category}, {"title", about.Title}, {"birthDate", about.BirthDate}} {
 		if err := form.WriteField(field[0], field[1]); err != nil {
 			return Stored{}, err
 		}

@@ -53,7 +53,7 @@ func readForm(parts *multipart.Reader, h *holding) (*upload, error) {
 // file decides how the file reaches the vault: streamed when every field is known,
 // held while they are not.
 func (f *form) file(p *multipart.Part, h *holding) (*upload, error) {
-	if len(f.seen) == len(fields())+1 {
+	if len(f.seen) == len(fields())+1 || len(f.seen) == len(fields()) && !f.seen["birthDate"] { // which few send
 		return f.stream(p, nil), nil
 	}
 	held, whole, err := h.take(p)
@@ -172,7 +172,7 @@ func (r *rest) Read(b []byte) (int, error) {
 }
 
 // fields lists what a form may hold beside its file.
-func fields() []string { return []string{"patientId", "issuer", "category", "title"} }
+func fields() []string { return []string{"patientId", "issuer", "category", "title", "birthDate"} }
 
 // next is the next part of the form, checked by name; io.EOF after the closing
 // boundary, and only there.
@@ -191,7 +191,7 @@ func (f *form) next() (*multipart.Part, error) {
 	}
 	switch {
 	case !known:
-		return nil, record.Refuse(record.ErrInvalid, "unknown-field", "the fields are file, patientId, issuer, category and title")
+		return nil, record.Refuse(record.ErrInvalid, "unknown-field", "the fields are file, patientId, issuer, category, title and birthDate")
 	case f.seen[name]:
 		return nil, record.Refuse(record.ErrInvalid, "repeated-field", "send each field once, one document a form")
 	}
@@ -216,6 +216,8 @@ func (f *form) field(p *multipart.Part) error {
 		f.up.Category = string(value)
 	case "title":
 		f.up.Title = string(value)
+	case "birthDate":
+		f.up.BirthDate = string(value)
 	}
 	return nil
 }

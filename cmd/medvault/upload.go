@@ -22,9 +22,9 @@ import (
 )
 
 type uploadOptions struct {
-	patient, category, title string
-	parallel                 int
-	noResume                 bool
+	patient, category, title, birth string
+	parallel                        int
+	noResume                        bool
 }
 
 func newUploadCommand(a *app) *cobra.Command {
@@ -44,6 +44,7 @@ twice.`,
 	f := cmd.Flags()
 	f.StringVar(&o.patient, "patient", "", "whose PDFs they are: [ISSUER^^]ID")
 	f.StringVar(&o.category, "category", "", "category of the PDFs (default report)")
+	f.StringVar(&o.birth, "birth-date", "", "birth date of the patient of the PDFs, YYYYMMDD; it decides whether they are a child")
 	f.StringVar(&o.title, "title", "", "title of the PDFs; sealed with them")
 	f.IntVar(&o.parallel, "parallel", 4, "documents in flight at once")
 	f.BoolVar(&o.noResume, "no-resume", false, "send everything, whatever an earlier run has stored")
@@ -264,7 +265,7 @@ func (u *uploader) sendPDF(ctx context.Context, body io.Reader) (client.Stored, 
 	if id == "" {
 		return client.Stored{}, errNoPatient
 	}
-	return u.vault.StorePDF(ctx, body, client.PDF{PatientID: id, Issuer: issuer, Category: u.options.category, Title: u.options.title})
+	return u.vault.StorePDF(ctx, body, client.PDF{PatientID: id, Issuer: issuer, Category: u.options.category, Title: u.options.title, BirthDate: u.options.birth})
 }
 
 func (o *uploadResult) stored(path string, s client.Stored) {
