@@ -16,6 +16,7 @@ import (
 	"medvault/storage/dir"
 	"medvault/storage/storetest"
 	"medvault/vault"
+	"medvault/vault/catalog"
 	"medvault/vault/record"
 	"medvault/vault/vaulttest"
 )
@@ -344,4 +345,43 @@ func (s puts) Put(ctx context.Context, key string, body storage.Body) error {
 		(*now)()
 	}
 	return s.Store.Put(ctx, key, body)
+}
+
+// A patient of whom a record is missing may have withdrawn what the catalog still has:
+// while they are frozen nothing of theirs goes abroad.
+func TestNothingOfAFrozenPatientGoesAbroad(t *testing.T) {
+	t.Parallel()
+	h, faults := faultyHouse(t, fast())
+	there := faults[vaulttest.Foreign+"/data"]
+	there.Inject(storetest.Fault{Op: "put", Err: errors.New("broken")})
+	p := patient()
+	r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
+	consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: evidence.ID})
+	await(t, "copies fail", func() bool { return state(t, h, vaulttest.Foreign).Failures > 0 })
+	become := func(state string) {
+		t.Helper()
+		err := h.Catalog.Update(t.Context(), func(tx *catalog.Tx) error {
+			row, err := tx.LockPatient(t.Context(), r.Patient)
+			if err != nil {
+				return err
+			}
+			row.State = state
+			return tx.UpdatePatient(t.Context(), row)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	become(catalog.Frozen)
+	_, before := lying(t, h.Dir, vaulttest.Foreign)
+	there.Heal()
+	await(t, "copies wait", func() bool { return state(t, h, vaulttest.Foreign).LastFailed == "not-permitted" })
+	if objects, wraps := lying(t, h.Dir, vaulttest.Foreign); len(objects) > 0 || len(wraps) > len(before) {
+		t.Errorf("%d objects and %d wraps abroad of a frozen patient; want none and %d", len(objects), len(wraps), len(before))
+	}
+	become(catalog.Active)
+	await(t, "objects abroad", func() bool {
+		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
+		return len(objects) >= 3 && len(wraps) == 2
+	})
 }

@@ -254,6 +254,9 @@ func (v *Vault) unlockThere(ctx context.Context, job catalog.Job, owner string, 
 	if err != nil {
 		return err
 	}
+	if p.State != catalog.Active { // a record may be missing in which consent was withdrawn
+		return fmt.Errorf("%w: the patient is %s", errNotPermitted, p.State)
+	}
 	k, err := v.openKeys(ctx, p)
 	if err != nil {
 		return err

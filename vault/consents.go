@@ -110,6 +110,8 @@ func (v *Vault) statement(a record.Actor, p record.PatientToken, n NewConsent) (
 		return refuse("bad-decision", "decision is permit, refuse or restrict")
 	case s.Country != "" && !countryCode(s.Country):
 		return refuse("bad-country", "country is an ISO 3166-1 alpha-2 code as SG")
+	case s.Country == v.cfg.Home: // nothing would come of it: a use at home has no country
+		return refuse("bad-country", "leave the country out: a refusal without one holds at home and abroad")
 	case s.Recipient != "" && !institution(s.Recipient):
 		return refuse("bad-recipient", "name the recipient, an institution: at most 64 characters, no control characters, no spaces around it")
 	case s.Reading && (s.Country == "" || s.Decision != consent.Permit):

@@ -310,6 +310,8 @@ func TestAConsentNeedsItsEvidenceAndItsForm(t *testing.T) {
 		{vault.NewConsent{Purpose: record.PurposeTreat, Decision: "maybe"}, "bad-decision"},
 		{vault.NewConsent{Purpose: record.PurposeTreat, Decision: "withdrawn"}, "bad-decision"},
 		{vault.NewConsent{Purpose: record.PurposeTreat, Country: "sg", Evidence: evidence.ID}, "bad-country"},
+		{vault.NewConsent{Purpose: record.PurposeTreat, Country: vaulttest.Home, Decision: "refuse"}, "bad-country"},
+		{vault.NewConsent{Purpose: record.PurposeTreat, Country: vaulttest.Home, Decision: "restrict"}, "bad-country"},
 		{vault.NewConsent{Purpose: record.PurposeTreat, Recipient: " x", Evidence: evidence.ID}, "bad-recipient"},
 		{vault.NewConsent{Purpose: record.PurposeTreat, Reading: true, Evidence: evidence.ID}, "bad-reading"},
 		{vault.NewConsent{Purpose: record.PurposeTreat, Until: &past}, "until-in-the-past"},

@@ -243,7 +243,8 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 			return tx.Enqueue(ctx, copyJob(o.ID, r.Name, v.cfg.Now())) // consent was given again
 		})
 	}
-	if !slices.Contains(v.permitted(p, said...), c.Region) {
+	// Of a frozen patient a record may be missing in which consent was withdrawn.
+	if v.abroad(p, r) && p.State != catalog.Active || !slices.Contains(v.permitted(p, said...), c.Region) {
 		return fmt.Errorf("%w: region %s may not hold this patient's documents", errNotPermitted, c.Region)
 	}
 	k, err := v.openKeys(ctx, p)
