@@ -47,7 +47,7 @@ func (v *Vault) Explain(ctx context.Context, a record.Actor, q ExplainQuery) (x 
 		}
 		leaf.Patient = about.Patient
 		q.Role, q.Purpose, q.Patient = f.Actor.Role, f.Actor.Purpose, about.Patient
-		x = PolicyExplanation{q, v.explain(f)}
+		x = PolicyExplanation{q, v.explain(about, f)}
 		return nil
 	})
 	return x, err
@@ -98,16 +98,19 @@ func (v *Vault) imagined(ctx context.Context, tx *catalog.Tx, q ExplainQuery) (a
 	return a, nil
 }
 
-func (v *Vault) explain(f grounds) access.Explanation {
+func (v *Vault) explain(a act, f grounds) access.Explanation {
 	x := v.cfg.Access.Explain(f.Request)
 	x.Reason = f.reason(x.Reason)
+	if d := v.within(a, access.Decision{Allow: x.Allow, View: x.View}); d.Allow != x.Allow {
+		x.Allow, x.View, x.Reason = false, record.ViewNone, d.Reason // by this gateway
+	}
 	x.Facts = append(x.Facts, access.Fact{Name: "revoked", Value: fmt.Sprint(f.revoked)})
 	if f.Patient != nil {
 		x.Facts = append(x.Facts, access.Fact{Name: "residency-by", Value: f.flow.Reason})
 	}
 	if f.revoked {
 		// No policy is asked about whoever is revoked.
-		return access.Explanation{Reason: reasonRevoked, MayKnow: f.Request.Patient == nil, Rules: []access.Rule{},
+		return access.Explanation{Reason: reasonRevoked, MayKnow: a.Patient == "", Rules: []access.Rule{},
 			Facts: x.Facts, Changes: [][]access.Fact{{{Name: "revoked", Value: "false"}}}}
 	}
 	return x
