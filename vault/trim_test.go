@@ -67,8 +67,6 @@ type ward struct {
 	docs     [][]byte
 	deks     []keys.DEK   // content keys
 	old      []keys.Bound // the wraps by the service of cn-north
-	house    keys.DEK     // one of the house
-	oldHouse catalog.WrapRow
 }
 
 func newWard(t *testing.T) *ward {

@@ -41,7 +41,6 @@ type hospital struct {
 	address string
 	his     *tls.Config
 	other   *tls.Config // a device that is no sender
-	number  int
 }
 
 func newHospital(t *testing.T) *hospital {
