@@ -53,6 +53,9 @@ func (c *Config) checkHL7(found *checks) {
 	if _, port, err := net.SplitHostPort(h.Listen); err != nil || !isPort(port) {
 		found.add("hl7.listen", "found %q, want HOST:PORT", h.Listen)
 	}
+	if c.ContentOnly {
+		found.add("hl7", "a gateway with content keys alone cannot tell patients: remove it")
+	}
 	secure := cmp.Or(h.Cert, c.TLS.Cert) != ""
 	found.addIf("hl7.cert", transport.CheckListen(h.Listen, secure))
 	if (h.Cert == "") != (h.Key == "") {

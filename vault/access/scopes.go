@@ -105,6 +105,20 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "Consent")
 	case record.ActionConsentList:
 		return of('s', "Consent")
+	case record.ActionGuardianAdd:
+		return of('c', "RelatedPerson")
+	case record.ActionGuardianEnd:
+		return of('u', "RelatedPerson")
+	case record.ActionGuardianList:
+		return of('s', "RelatedPerson")
+	case record.ActionBreakglassList:
+		return of('s', "Flag")
+	case record.ActionBreakglassReview:
+		return of('u', "Flag")
+	case record.ActionCaseList:
+		return of('s', "Task")
+	case record.ActionPolicyExplain:
+		return of('r', "Basic")
 	case record.ActionStaffManage:
 		return of('u', "Practitioner")
 	case record.ActionStaffList:

@@ -96,6 +96,13 @@ func bounds() []bound {
 		{"consent.add", 0, "dpo", "Consent.c"},
 		{"consent.withdraw", 0, "dpo", "Consent.u"},
 		{"consent.list", 0, "dpo", "Consent.s"},
+		{"guardian.add", 0, "dpo", "RelatedPerson.c"},
+		{"guardian.end", 0, "dpo", "RelatedPerson.u"},
+		{"guardian.list", 0, "dpo", "RelatedPerson.s"},
+		{"breakglass.list", 0, "dpo", "Flag.s"},
+		{"breakglass.review", 0, "dpo", "Flag.u"},
+		{"case.list", 0, "dpo", "Task.s"},
+		{"policy.explain", 0, "dpo", "Basic.r"},
 		{"staff.manage", 0, "admin", "Practitioner.u"},
 		{"staff.list", 0, "dpo", "Practitioner.s"},
 		{"audit.read", 0, "auditor", "AuditEvent.r"},
@@ -128,7 +135,7 @@ func bounds() []bound {
 // house says of which actions a request names no patient.
 func ofHouse(a record.Action) bool {
 	area, _, _ := strings.Cut(string(a), ".")
-	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff"
+	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff" || area == "policy" || area == "case" || area == "breakglass"
 }
 
 func TestScopesBoundEveryAction(t *testing.T) {

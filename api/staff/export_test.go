@@ -1,0 +1,7 @@
+package staff
+
+// What an import is read by.
+var (
+	ReadCSV    = readCSV
+	ReadBundle = readBundle
+)
