@@ -643,11 +643,10 @@ func files(t *testing.T, dir string) (paths []string) {
 
 func eventually(t *testing.T, what string, true func() bool) {
 	t.Helper()
-	for range 200 {
+	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(20 * time.Millisecond) {
 		if true() {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("did not become so: %s", what)
 }
