@@ -351,16 +351,22 @@ func (s puts) Put(ctx context.Context, key string, body storage.Body) error {
 // while they are frozen nothing of theirs goes abroad.
 func TestNothingOfAFrozenPatientGoesAbroad(t *testing.T) {
 	t.Parallel()
-	h, faults := faultyHouse(t, fast())
-	there := faults[vaulttest.Foreign+"/data"]
-	there.Inject(storetest.Fault{Op: "put", Err: errors.New("broken")})
+	o := fast()
+	o.Dir = t.TempDir()
+	h, faults := faultyHouse(t, o) // o itself has no faults
+	faults[vaulttest.Foreign+"/data"].Inject(storetest.Fault{Op: "put", Err: errors.New("broken")})
 	p := patient()
 	r, evidence := put(t, h, ct(p, 1)), written(t, h, p)
 	consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Evidence: evidence.ID})
 	await(t, "copies fail", func() bool { return state(t, h, vaulttest.Foreign).Failures > 0 })
+	h.Stop() // no copy is under way when they are frozen
 	become := func(state string) {
 		t.Helper()
-		err := h.Catalog.Update(t.Context(), func(tx *catalog.Tx) error {
+		index, err := catalog.Open(t.Context(), catalog.Config{DSN: "sqlite:" + filepath.Join(o.Dir, "catalog.db")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = index.Update(t.Context(), func(tx *catalog.Tx) error {
 			row, err := tx.LockPatient(t.Context(), r.Patient)
 			if err != nil {
 				return err
@@ -368,20 +374,20 @@ func TestNothingOfAFrozenPatientGoesAbroad(t *testing.T) {
 			row.State = state
 			return tx.UpdatePatient(t.Context(), row)
 		})
-		if err != nil {
+		if err := errors.Join(err, index.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	become(catalog.Frozen)
-	_, before := lying(t, h.Dir, vaulttest.Foreign)
-	there.Heal()
+	_, before := lying(t, o.Dir, vaulttest.Foreign)
+	h = vaulttest.New(t, o)
 	await(t, "copies wait", func() bool { return state(t, h, vaulttest.Foreign).LastFailed == "not-permitted" })
-	if objects, wraps := lying(t, h.Dir, vaulttest.Foreign); len(objects) > 0 || len(wraps) > len(before) {
+	if objects, wraps := lying(t, o.Dir, vaulttest.Foreign); len(objects) > 0 || len(wraps) > len(before) {
 		t.Errorf("%d objects and %d wraps abroad of a frozen patient; want none and %d", len(objects), len(wraps), len(before))
 	}
 	become(catalog.Active)
 	await(t, "objects abroad", func() bool {
-		objects, wraps := lying(t, h.Dir, vaulttest.Foreign)
+		objects, wraps := lying(t, o.Dir, vaulttest.Foreign)
 		return len(objects) >= 3 && len(wraps) == 2
 	})
 }
