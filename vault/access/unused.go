@@ -90,7 +90,12 @@ func probes(a record.Actor, action record.Action, standings []string) func(func(
 		for _, origin := range []string{"", "http", "own", "rederive"} {
 			for _, standing := range standings {
 				for _, p := range []*Patient{nil, {State: StateActive, Treats: true, Research: true, Residency: true}, {State: StateActive, Restricted: true},
-					{State: StateNone}, {State: StateFrozen}, {State: StateErased}} {
+					{State: StateNone}, {State: StateFrozen}, {State: StateErased},
+					{State: StateActive, Residency: true, Own: true},
+					{State: StateActive, Residency: true, Emergency: true},
+					{State: StateActive, Residency: true, Guardian: true},
+					{State: StateActive, Residency: true, Own: true, Treats: true, Minor: true},
+					{State: StateActive, Residency: true, Guardian: true, Minor: true, GuardianConsent: true}} {
 					for _, d := range []*Document{nil, {Kind: record.KindDICOM}, {Kind: record.KindPDF, Held: "probe"}} {
 						if !yield(Request{Actor: a, Standing: standing, Action: action, Now: at, Patient: p, Document: d, Origin: origin}) {
 							return
