@@ -25,6 +25,9 @@ func TestPolicyCheck(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
+			if raced && row.code != exitUsage && row.name != "a misspelt role" {
+				t.Skip("every policy is tried on every kind of request: scripts/test does it without the race detector")
+			}
 			args := []string{"policy", "check", "--json"}
 			if row.file != "" {
 				dir := t.TempDir()
