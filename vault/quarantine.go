@@ -189,7 +189,7 @@ func (v *Vault) elsewhere(ctx context.Context, not storage.Region, id record.Obj
 }
 
 func (v *Vault) removeForbiddenWrap(ctx context.Context, a record.Actor, r storage.Region, f Finding) (string, error) {
-	b, _, ok := parseWrapKey(f.Object)
+	b, w, ok := parseWrapKey(f.Object)
 	if !ok {
 		return "", fmt.Errorf("%q names no wrap", printable(f.Object))
 	}
@@ -197,10 +197,18 @@ func (v *Vault) removeForbiddenWrap(ctx context.Context, a record.Actor, r stora
 	if patient, err := record.ParsePatientToken(b.Token); err == nil {
 		leaf.Patient = patient
 	}
-	if err := v.writeStep(ctx, leaf); err != nil {
+	// Whoever read the wrap may have kept it: it is to open nothing any more. Ordered
+	// before it goes, because nothing would find it afterwards.
+	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		if err := appendLeaf(ctx, tx, leaf); err != nil {
+			return err
+		}
+		return v.orderRenewal(ctx, tx, v.cfg.Services[r.Name].Name(), b.Kind, w.Shard, "forbidden-wrap")
+	})
+	if err != nil {
 		return "", err
 	}
-	return "whoever read it may have kept it: rotate its shard and trim", r.Keys.Delete(ctx, f.Object)
+	return "whoever read it may have kept it: its shard is rotated and trimmed", r.Keys.Delete(ctx, f.Object)
 }
 
 // Quarantined is something that was put aside in a region.

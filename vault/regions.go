@@ -227,17 +227,21 @@ func (v *Vault) health(ctx context.Context) (ready bool, missing []string) {
 		wg.Go(func() { states[i] = v.probe(ctx, r) })
 	}
 	wg.Wait()
-	all, well := 0, 0
+	var now []string // where an upload would be placed
+	well := 0
 	for _, s := range states {
+		if v.expired(s.Name) {
+			s.add("certification has expired")
+		}
 		if s.Problem != "" {
 			missing = append(missing, s.Name+": "+s.Problem)
 		}
-		if v.roleOf(s.Name) == RoleArchive {
+		if !v.takes(s.Name) || len(v.counting(v.notFrozen([]string{s.Name}))) == 0 {
 			continue // nothing waits for it
 		}
-		if all++; s.Problem == "" {
+		if now = append(now, s.Name); s.Problem == "" {
 			well++
 		}
 	}
-	return well >= v.cfg.Quorum(all), missing
+	return v.enough(now) == nil && well >= v.cfg.Quorum(len(now)), missing
 }

@@ -135,6 +135,9 @@ func TestAnExpiredCertificationStopsNewPlacementAlone(t *testing.T) {
 	if !errors.Is(err, record.ErrUnavailable) {
 		t.Errorf("with one certified region left = %v; want ErrUnavailable", err)
 	}
+	if ready, missing := h.Ready(t.Context()); ready || len(missing) != 2 {
+		t.Errorf("ready = %v, missing %q; want two that nothing may be placed in", ready, missing)
+	}
 	h.Stop()
 
 	mlps.Expires = at.now().AddDate(1, 0, 0)

@@ -343,3 +343,46 @@ func TestDetection(t *testing.T) {
 		}
 	}
 }
+
+// A wrap lies where its patient's keys may not: it goes, and so does what it could have
+// opened for whoever read it.
+func TestAForbiddenWrapIsRemovedAndItsShardRenewed(t *testing.T) {
+	t.Parallel()
+	o := fast()
+	o.Dir = t.TempDir()
+	shared := make(map[string]keys.Wrapper)
+	o.Wrapper = func(region string, w keys.Wrapper) keys.Wrapper { // abroad depends on cn-north's key service
+		shared[region] = w
+		if region == vaulttest.Foreign {
+			return shared["cn-north"]
+		}
+		return w
+	}
+	h := vaulttest.New(t, o)
+	put(t, h, ct(patient(), 1))
+	_, wraps := lying(t, h.Dir, "cn-north")
+	abroad := filepath.Join(h.Dir, "regions", vaulttest.Foreign, wraps[0])
+	b, err := os.ReadFile(filepath.Join(h.Dir, "regions", "cn-north", wraps[0]))
+	if err == nil {
+		err = errors.Join(os.MkdirAll(filepath.Dir(abroad), 0o700), os.WriteFile(abroad, b, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := verify(t, h, vault.LevelList).Findings; len(got) != 1 || got[0].Type != vault.FindingForbidden {
+		t.Fatalf("findings = %+v; want one forbidden", got)
+	}
+	if r := mend(t, h, vault.RepairOptions{}); r.Left != 0 {
+		t.Errorf("repair = %+v; want nothing left", r)
+	}
+	if _, err := os.Stat(abroad); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the wrap abroad = %v; want it gone", err)
+	}
+	await(t, "the shard is renewed", func() bool {
+		_, now := lying(t, h.Dir, "cn-north")
+		return len(now) == 2 && !slices.Contains(now, wraps[0])
+	})
+	if got := verify(t, h, vault.LevelDecrypt).Findings; len(got) > 0 {
+		t.Errorf("findings after the renewal = %+v", got)
+	}
+}
