@@ -85,6 +85,9 @@ func readBundle(r io.Reader) ([]vault.StaffLine, error) {
 	if err := json.NewDecoder(r).Decode(&b); err != nil || b.ResourceType != "Bundle" {
 		return nil, bad
 	}
+	if len(b.Entry) > maxLines {
+		return nil, tooManyLines
+	}
 	var lines []vault.StaffLine
 	people := make(map[string]*vault.StaffPerson) // by what a reference may call them
 	resources := make([]resource, len(b.Entry))

@@ -47,6 +47,9 @@ func readCSV(r io.Reader) ([]vault.StaffLine, error) {
 		if errors.Is(err, io.EOF) {
 			return lines, nil
 		}
+		if len(lines) == maxLines {
+			return nil, tooManyLines
+		}
 		var wrong *csv.ParseError
 		if errors.As(err, &wrong) {
 			if !errors.Is(err, csv.ErrFieldCount) {

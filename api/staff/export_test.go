@@ -5,3 +5,6 @@ var (
 	ReadCSV    = readCSV
 	ReadBundle = readBundle
 )
+
+// MaxLines is how many lines an import may have.
+const MaxLines = maxLines

@@ -3,7 +3,6 @@
 package staff
 
 import (
-	"io"
 	"net/http"
 	"strings"
 
@@ -184,13 +183,18 @@ func (f *face) putInstitution(c *gin.Context) {
 // maxImport bounds an import in bytes.
 const maxImport = 16 << 20
 
+// maxLines bounds it in lines, of which each takes far more memory than it has bytes.
+const maxLines = 20_000
+
+var tooManyLines = record.Refuse(record.ErrInvalid, "too-many-lines", "send at most 20000 lines in one import")
+
 func (f *face) bringIn(c *gin.Context) {
 	dry := c.Query("dryRun") == "true"
 	read := readCSV
 	if kind, _, _ := strings.Cut(c.ContentType(), ";"); kind == "application/fhir+json" || kind == "application/json" {
 		read = readBundle
 	}
-	lines, err := read(io.LimitReader(c.Request.Body, maxImport))
+	lines, err := read(http.MaxBytesReader(c.Writer, c.Request.Body, maxImport)) // what is longer is not taken in half
 	if err != nil {
 		answer.Error(c, err)
 		return
