@@ -256,6 +256,49 @@ func TestAConnectionDoesNotOutliveItsCertificate(t *testing.T) {
 	}
 }
 
+// A browser shows a certificate to whatever page asks: what another site's page sends must
+// not act as whoever sits there.
+func TestAnotherSitesPageDoesNotActByCertificate(t *testing.T) {
+	t.Parallel()
+	devices := newAuthority(t)
+	certificates, err := identity.NewCertificates(identity.CertificatesConfig{Subject: identity.SubjectCN, People: map[string]record.Actor{"ct-1": {Role: "radiology"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const token = "a-token-of-thirty-two-characters-"
+	people, err := identity.NewStatic(map[string]record.Actor{token: {ID: "u-1", Role: "clinician"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := devices.issue(t, nil)
+	for _, row := range []struct {
+		name, method, header, value string
+		bearer                      bool
+		code                        string
+	}{
+		{"a program", "POST", "", "", false, ""},
+		{"a page of this origin", "POST", "Sec-Fetch-Site", "same-origin", false, ""},
+		{"another site's page", "POST", "Sec-Fetch-Site", "cross-site", false, "cross-origin"},
+		{"a neighbour's page", "DELETE", "Sec-Fetch-Site", "same-site", false, "cross-origin"},
+		{"an old browser", "POST", "Origin", "https://evil.example", false, "cross-origin"},
+		{"another site's link", "GET", "Sec-Fetch-Site", "cross-site", false, ""},
+		{"a viewer with a token", "POST", "Sec-Fetch-Site", "cross-site", true, ""},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), row.method, "https://vault.example/", nil)
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{cert.Leaf, devices.cert}}}
+		if row.header != "" {
+			r.Header.Set(row.header, row.value)
+		}
+		if row.bearer {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		a, err := identity.FromRequest(r, people, certificates)
+		if (err != nil) != (row.code != "") || err != nil && (answer.Code(err) != row.code || a.Role != "") {
+			t.Errorf("%s: %+v, %v; want %q", row.name, a, err, row.code)
+		}
+	}
+}
+
 func TestCertificatesConfigIsChecked(t *testing.T) {
 	for says, cfg := range map[string]identity.CertificatesConfig{
 		"subject": {Subject: "email", People: map[string]record.Actor{"a": {}}},

@@ -89,6 +89,10 @@ func prove(r *http.Request, by Authenticator, certificates *Certificates) (recor
 	}
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 && shown != nil {
+		// A browser shows its certificate for whatever page asks.
+		if err := http.NewCrossOriginProtection().Check(r); err != nil {
+			return record.Actor{}, errCrossOrigin()
+		}
 		return certificates.actor(shown)
 	}
 	token, err := bearer(headers)
