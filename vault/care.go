@@ -52,7 +52,8 @@ func (v *Vault) StateCare(ctx context.Context, a record.Actor, p record.PatientT
 	return stated[0], nil
 }
 
-// StateCares states several relationships with one patient, all of them or none.
+// StateCares states several relationships with one patient, all of them or none. Nobody
+// states one of their own.
 func (v *Vault) StateCares(ctx context.Context, a record.Actor, p record.PatientToken, list []NewCare) ([]Care, error) {
 	cares := make([]Care, len(list))
 	puts := make([]recordPut, len(list))
@@ -62,9 +63,19 @@ func (v *Vault) StateCares(ctx context.Context, a record.Actor, p record.Patient
 			return nil, err
 		}
 		cares[i], puts[i] = c, c.put(a)
+		if c.Clinician != a.ID {
+			continue
+		}
+		// The register may give one person two roles: by one they would let themselves in.
+		if err := v.may(ctx, puts[i].act); err != nil {
+			return nil, err
+		}
+		return nil, v.turnDown(ctx, puts[i].act, ownCare)
 	}
 	return cares, v.putRecords(ctx, p, puts, nil)
 }
+
+var ownCare = &record.Refusal{Kind: record.ErrDenied, Code: "own-entry", Advice: "nobody states to treat a patient themselves: another person has to"}
 
 // care is the relationship that is stated, or why it cannot be meant.
 func (n NewCare) care(a record.Actor, p record.PatientToken, now time.Time) (Care, error) {
