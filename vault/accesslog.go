@@ -59,8 +59,8 @@ type AccessQuery struct {
 const originOwn = "own"
 
 // AccessLog tells who did what with a patient's documents. A data protection officer and
-// an auditor may ask about anyone; a patient or guardian about the one patient their
-// identity was issued for, and to them every other token looks absent. The log outlives
+// an auditor may ask about anyone; a patient or guardian about those they are on record
+// for, and to them every other token looks absent. The log outlives
 // the patient: it is there for one who was erased. Acts of the guard: accesslog.read.
 func (v *Vault) AccessLog(ctx context.Context, a record.Actor, p record.PatientToken, q AccessQuery) (AccessLog, error) {
 	filter, err := AuditQuery{Patient: p, From: q.From, To: q.To, After: q.After, Limit: q.Limit}.filter()
@@ -76,7 +76,7 @@ func (v *Vault) AccessLog(ctx context.Context, a record.Actor, p record.PatientT
 	asking := act{Actor: a, Action: record.ActionAccessLog}
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		own, guardian, err := v.actsFor(ctx, tx, a, p)
-		if own || guardian || a.Launch != "" && a.Launch == p {
+		if own || guardian {
 			asking.Patient, asking.Origin = p, originOwn
 		}
 		return err

@@ -97,40 +97,42 @@ func TestEveryReadIsInTheAccessLog(t *testing.T) {
 
 func TestWhoMayReadAnAccessLog(t *testing.T) {
 	h := vaulttest.New(t, vaulttest.Options{})
-	mine, other := put(t, h, ct(patient(), 1)).Patient, put(t, h, ct(imagingtest.NewPatient(8), 1)).Patient
-	own := vaulttest.Actor(record.RolePatient)
-	own.Launch = mine
-	guardian := vaulttest.Actor(record.RoleGuardian)
-	guardian.Launch = mine
-	minor := put(t, h, ct(child(96, "20200101"), 1)).Patient
-	mother := guardian
-	mother.Launch = minor
-	treating := clinician
-	treating.Launch = mine
+	mine, other := put(t, h, ct(patient(), 1)), put(t, h, ct(imagingtest.NewPatient(8), 1)).Patient
+	minor := put(t, h, ct(child(96, "20200101"), 1))
+	own, guardian, claims := vaulttest.Actor(record.RolePatient), vaulttest.Actor(record.RoleGuardian), vaulttest.Actor(record.RolePatient)
+	claims.ID, claims.Launch = "another", mine.Patient
+	for _, g := range []struct {
+		of       vault.Receipt
+		is       record.Actor
+		relation string
+	}{{mine, own, "self"}, {mine, guardian, "father"}, {minor, guardian, "mother"}} {
+		if _, err := h.AddGuardian(t.Context(), dpo, g.of.Patient, vault.NewGuardian{Subject: g.is.ID, Relation: g.relation, Evidence: g.of.ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, row := range []struct {
 		name string
 		a    record.Actor
 		p    record.PatientToken
 		want error
 	}{
-		{"the officer", dpo, mine, nil},
+		{"the officer", dpo, mine.Patient, nil},
 		{"an auditor", vaulttest.Actor(record.RoleAuditor), other, nil},
-		{"the patient", own, mine, nil},
+		{"the patient", own, mine.Patient, nil},
 		{"the patient, of another", own, other, record.ErrNotFound},
-		{"a patient nobody knows", vaulttest.Actor(record.RolePatient), mine, record.ErrNotFound},
-		{"the guardian of a child", mother, minor, nil},
-		{"the guardian of who is of age", guardian, mine, record.ErrDenied},
+		{"a patient nobody knows, by whose token it is theirs", claims, mine.Patient, record.ErrNotFound},
+		{"the guardian of a child", guardian, minor.Patient, nil},
+		{"the guardian of who is of age", guardian, mine.Patient, record.ErrDenied},
 		{"the guardian, of another", guardian, other, record.ErrNotFound},
-		{"a clinician", clinician, mine, record.ErrDenied},
-		{"a clinician, launched for the patient", treating, mine, record.ErrNotFound},
-		{"an operator", operator, mine, record.ErrDenied},
+		{"a clinician", clinician, mine.Patient, record.ErrDenied},
+		{"an operator", operator, mine.Patient, record.ErrDenied},
 		{"of nobody", dpo, record.PatientToken("p" + strings.Repeat("a", 26)), record.ErrNotFound},
 	} {
 		if _, err := h.AccessLog(t.Context(), row.a, row.p, vault.AccessQuery{}); !errors.Is(err, row.want) {
 			t.Errorf("%s: AccessLog = %v; want %v", row.name, err, row.want)
 		}
 	}
-	log, err := h.AccessLog(t.Context(), dpo, mine, vault.AccessQuery{})
+	log, err := h.AccessLog(t.Context(), dpo, mine.Patient, vault.AccessQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}

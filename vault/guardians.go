@@ -121,13 +121,11 @@ func (v *Vault) Guardians(ctx context.Context, a record.Actor, p record.PatientT
 	return list, err
 }
 
-// actsFor says in what way an actor who is no staff acts for a patient.
+// actsFor says in what way an actor who is no staff acts for a patient, as it is on record:
+// what their token claims bounds its scopes and gives nothing.
 func (v *Vault) actsFor(ctx context.Context, tx *catalog.Tx, a record.Actor, p record.PatientToken) (own, guardian bool, err error) {
 	if a.Role != record.RolePatient && a.Role != record.RoleGuardian {
 		return false, false, nil
-	}
-	if a.Launch != "" && a.Launch == p { // the identity itself was issued for this patient
-		own, guardian = a.Role == record.RolePatient, a.Role == record.RoleGuardian
 	}
 	all, err := tx.ActsFor(ctx, a.ID, v.cfg.Now())
 	for _, g := range all {
@@ -150,11 +148,8 @@ func (v *Vault) theirs(ctx context.Context, tx *catalog.Tx, a record.Actor) ([]r
 	if err != nil {
 		return nil, err
 	}
-	if a.Launch != "" {
-		all = append(all, catalog.Guardian{Patient: a.Launch})
-	}
 	for _, g := range all {
-		if slices.Contains(patients, g.Patient) || g.Relation != "" && (g.Relation == catalog.RelationSelf) != (a.Role == record.RolePatient) {
+		if slices.Contains(patients, g.Patient) || (g.Relation == catalog.RelationSelf) != (a.Role == record.RolePatient) {
 			continue
 		}
 		// Left out here, not only refused later: not even the number of what is found is told.
