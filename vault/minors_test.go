@@ -306,7 +306,7 @@ func TestARebuildBringsGuardiansQuarantineAndEmergenciesBack(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("Breakglasses = %+v, %v", list, err)
 	}
-	if err := h.ReviewBreakglass(t.Context(), dpo, list[0].ID, vault.BreakglassReview{Outcome: "unjustified"}); err != nil {
+	if err := h.ReviewBreakglass(t.Context(), dpo, list[0].ID, vault.BreakglassReview{Outcome: "justified"}); err != nil {
 		t.Fatal(err)
 	}
 	check := func(h *vaulttest.House) {
@@ -324,7 +324,7 @@ func TestARebuildBringsGuardiansQuarantineAndEmergenciesBack(t *testing.T) {
 			t.Errorf("Cases = %+v, %v; want the one in quarantine", cases, err)
 		}
 		list, err := h.Breakglasses(t.Context(), dpo, vault.BreakglassQuery{})
-		if err != nil || len(list) != 1 || list[0].Outcome != "unjustified" || list[0].ReviewedBy != dpo.ID {
+		if err != nil || len(list) != 1 || list[0].Outcome != "justified" || list[0].ReviewedBy != dpo.ID {
 			t.Errorf("Breakglasses = %+v, %v; want one that was reviewed", list, err)
 		}
 	}
@@ -373,5 +373,24 @@ func TestTheCatalogHoldsNoBirthDateInClear(t *testing.T) {
 				t.Errorf("%s holds %q", filepath.Base(name), secret)
 			}
 		}
+	}
+}
+
+func TestAnEmergencyThatWasNoneEndsAtOnce(t *testing.T) {
+	h := vaulttest.New(t, vaulttest.Options{})
+	r := put(t, h, ct(patient(), 1))
+	er := clinician
+	er.ID = "dr-er"
+	open(t, h, emergency(t, er, "unconscious after a fall"), vault.Ref{Document: r.ID})
+	open(t, h, emergency(t, er, ""), vault.Ref{Document: r.ID})
+	list, err := h.Breakglasses(t.Context(), dpo, vault.BreakglassQuery{})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("Breakglasses = %+v, %v", list, err)
+	}
+	if err := h.ReviewBreakglass(t.Context(), dpo, list[0].ID, vault.BreakglassReview{Outcome: "unjustified"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Open(t.Context(), emergency(t, er, ""), vault.Ref{Document: r.ID}); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("Open after it was found unjustified = %v; want ErrNotFound", err)
 	}
 }

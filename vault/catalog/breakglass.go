@@ -55,10 +55,10 @@ func (t *Tx) Breakglass(ctx context.Context, id record.ObjectID) (Breakglass, er
 }
 
 // LiveBreakglass finds the one by which an actor is let at a patient's documents at that
-// time. None: ErrNotFound.
+// time; one that was found unjustified lets nobody in any more. None: ErrNotFound.
 func (t *Tx) LiveBreakglass(ctx context.Context, actor string, patient record.PatientToken, at time.Time) (Breakglass, error) {
 	var b builder
-	b.add("SELECT "+breakglassColumns+" FROM breakglass WHERE actor = ? AND patient = ? AND opened_at <= ? AND until_at > ?"+
+	b.add("SELECT "+breakglassColumns+" FROM breakglass WHERE actor = ? AND patient = ? AND opened_at <= ? AND until_at > ? AND outcome <> 'unjustified'"+
 		" ORDER BY until_at DESC LIMIT 1", actor, string(patient), millis(at), millis(at))
 	g, err := breakglassOf(t.tx.QueryRowContext(ctx, b.text.String(), b.args...))
 	return g, attempt(err, "break-glass of %s", patient)
