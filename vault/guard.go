@@ -303,26 +303,24 @@ func refusal(a act, d access.Decision) error {
 		return record.Refuse(record.ErrErased, d.Reason, "this patient's documents were destroyed")
 	case d.Reason == "held-for-review" && a.Kind == record.KindPDF:
 		return record.Refuse(record.ErrDenied, "redaction-pending", "reports have no de-identified view yet: ask a treating clinician")
-	case residencyAdvice(d.Reason) != "":
-		return record.Refuse(record.ErrDenied, d.Reason, residencyAdvice(d.Reason))
-	case d.Reason == "restricted":
-		return record.Refuse(record.ErrDenied, d.Reason, "the patient has refused or restricted this use")
-	case d.Reason == "held-for-review":
-		return record.Refuse(record.ErrDenied, d.Reason, "the de-identified view waits for a person's review")
-	}
-	if d.Reason == reasonRevoked {
+	case d.Reason == reasonRevoked:
 		return errRevoked()
 	}
-	if d.Reason == reasonContentOnly {
-		return record.Refuse(record.ErrDenied, d.Reason, "this gateway serves the de-identified view alone: ask another")
+	return record.Refuse(record.ErrDenied, d.Reason, cmp.Or(ownAdvice(d.Reason), residencyAdvice(d.Reason), ageAdvice(d.Reason), staff.Advice(d.Reason),
+		"the vault's policies refuse this act to this role, purpose or person"))
+}
+
+// ownAdvice says what the guard knows of a reason; "" when it is another's.
+func ownAdvice(reason string) string {
+	switch reason {
+	case "restricted":
+		return "the patient has refused or restricted this use"
+	case "held-for-review":
+		return "the de-identified view waits for a person's review"
+	case reasonContentOnly:
+		return "this gateway serves the de-identified view alone: ask another"
 	}
-	if advice := ageAdvice(d.Reason); advice != "" {
-		return record.Refuse(record.ErrDenied, d.Reason, advice)
-	}
-	if advice := staff.Advice(d.Reason); advice != "" {
-		return record.Refuse(record.ErrDenied, d.Reason, advice)
-	}
-	return record.Refuse(record.ErrDenied, d.Reason, "the vault's policies refuse this act to this role, purpose or person")
+	return ""
 }
 
 // residencyAdvice says what would have to be there for data to go where they may not; ""

@@ -7,7 +7,6 @@ import (
 
 	"medvault/api/answer"
 	"medvault/vault"
-	"medvault/vault/record"
 )
 
 // Consents is the answer to GET consents; those that were withdrawn are included.
@@ -49,22 +48,4 @@ func (f *face) listConsents(c *gin.Context) {
 		return
 	}
 	answer.JSON(c, http.StatusOK, Consents{list})
-}
-
-func (f *face) withdrawConsent(c *gin.Context) {
-	patient, err := patientOf(c)
-	if err != nil {
-		answer.Error(c, err)
-		return
-	}
-	id, err := record.ParseObjectID(c.Param("id"))
-	if err != nil {
-		answer.Error(c, record.ErrNotFound)
-		return
-	}
-	if err := f.vault.WithdrawConsent(c.Request.Context(), answer.Actor(c), patient, id); err != nil {
-		answer.Error(c, err)
-		return
-	}
-	c.Status(http.StatusNoContent)
 }

@@ -51,24 +51,6 @@ func (f *face) listGuardians(c *gin.Context) {
 	answer.JSON(c, http.StatusOK, Guardians{list})
 }
 
-func (f *face) endGuardian(c *gin.Context) {
-	patient, err := patientOf(c)
-	if err != nil {
-		answer.Error(c, err)
-		return
-	}
-	id, err := record.ParseObjectID(c.Param("id"))
-	if err != nil {
-		answer.Error(c, record.ErrNotFound)
-		return
-	}
-	if err := f.vault.EndGuardian(c.Request.Context(), answer.Actor(c), patient, id); err != nil {
-		answer.Error(c, err)
-		return
-	}
-	c.Status(http.StatusNoContent)
-}
-
 // Cases is the answer to GET cases.
 type Cases struct {
 	Cases []vault.Case        `json:"cases"`

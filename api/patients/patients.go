@@ -4,6 +4,7 @@
 package patients
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -25,14 +26,14 @@ func Register(r gin.IRouter, cfg Config) {
 	r = r.Group("", answer.WholePath)
 	r.POST("/patients/:token/care-team", f.addCare)
 	r.GET("/patients/:token/care-team", f.listCare)
-	r.DELETE("/patients/:token/care-team/:id", f.endCare)
+	r.DELETE("/patients/:token/care-team/:id", ending(f.vault.EndCare))
 	r.POST("/patients/:token/consents", f.addConsent)
 	r.GET("/patients/:token/consents", f.listConsents)
-	r.DELETE("/patients/:token/consents/:id", f.withdrawConsent)
+	r.DELETE("/patients/:token/consents/:id", ending(f.vault.WithdrawConsent))
 	r.GET("/patients/:token/access-log", f.accessLog)
 	r.POST("/patients/:token/guardians", f.addGuardian)
 	r.GET("/patients/:token/guardians", f.listGuardians)
-	r.DELETE("/patients/:token/guardians/:id", f.endGuardian)
+	r.DELETE("/patients/:token/guardians/:id", ending(f.vault.EndGuardian))
 	r.GET("/cases", f.listCases)
 	r.POST("/breakglass", f.breakGlass)
 	r.GET("/breakglass", f.listBreakglass)
@@ -104,22 +105,25 @@ func (f *face) listCare(c *gin.Context) {
 	answer.JSON(c, http.StatusOK, CareTeam{team})
 }
 
-func (f *face) endCare(c *gin.Context) {
-	patient, err := patientOf(c)
-	if err != nil {
-		answer.Error(c, err)
-		return
+// ending is the handler of DELETE on one statement about a patient.
+func ending(end func(context.Context, record.Actor, record.PatientToken, record.ObjectID) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		patient, err := patientOf(c)
+		if err != nil {
+			answer.Error(c, err)
+			return
+		}
+		id, err := record.ParseObjectID(c.Param("id"))
+		if err != nil {
+			answer.Error(c, record.ErrNotFound)
+			return
+		}
+		if err := end(c.Request.Context(), answer.Actor(c), patient, id); err != nil {
+			answer.Error(c, err)
+			return
+		}
+		c.Status(http.StatusNoContent)
 	}
-	id, err := record.ParseObjectID(c.Param("id"))
-	if err != nil {
-		answer.Error(c, record.ErrNotFound)
-		return
-	}
-	if err := f.vault.EndCare(c.Request.Context(), answer.Actor(c), patient, id); err != nil {
-		answer.Error(c, err)
-		return
-	}
-	c.Status(http.StatusNoContent)
 }
 
 // patientOf is the patient of the path. What is no token cannot exist.
