@@ -172,6 +172,16 @@ func TestConsoleLogin(t *testing.T) {
 		t.Errorf("home: %d %s", p.StatusCode, p.text)
 	}
 
+	was := newBrowser(t) // with the cookie of the session from before another log-in was begun
+	was.client.Jar.SetCookies(u, b.client.Jar.Cookies(u))
+	if p := was.get(server.URL + "/console/"); !strings.Contains(p.text, "id2") {
+		t.Fatalf("the session in another browser = %d %s; want it open", p.StatusCode, p.text)
+	}
+	begin(b)
+	if p := was.get(server.URL + "/console/"); strings.Contains(p.text, "id2") {
+		t.Errorf("the session from before another log-in = %d; want it ended", p.StatusCode)
+	}
+
 	thief := newBrowser(t) // the same answer again
 	if p := back(b, answer); p.StatusCode != http.StatusUnauthorized || !strings.Contains(p.text, "begun in this browser") {
 		t.Errorf("the answer again: %d %s; want 401", p.StatusCode, p.text)

@@ -129,6 +129,11 @@ func (w *Console) loginPage(c *gin.Context) {
 
 func (w *Console) login(c *gin.Context) {
 	if w.cfg.Login != nil {
+		// Ended here: on the way back from the provider the browser keeps its cookie back.
+		if err := w.cfg.Sessions.End(c.Request.Context(), w.cfg.Sessions.Shown(c.Request)); err != nil {
+			w.Refuse(c, err)
+			return
+		}
 		w.lead(c, "leaving", w.cfg.Login.Begin(c.Writer))
 		return
 	}
