@@ -51,7 +51,7 @@ func (v *Vault) forsake(ctx context.Context) error {
 func (v *Vault) abandon(ctx context.Context, region string) error {
 	owner := string(record.NewObjectID())
 	for {
-		jobs, err := v.cfg.Catalog.LeaseIn(ctx, region, []string{jobRemove, jobLock}, walkPage, jobLease, owner)
+		jobs, err := v.cfg.Catalog.LeaseIn(ctx, region, []string{jobRemove, jobLock}, walkPage, v.cfg.Lease, owner)
 		if err != nil || len(jobs) == 0 {
 			return err
 		}

@@ -26,10 +26,7 @@ const (
 	jobWalk     = "walk"             // over all objects, on a region's account
 )
 
-const (
-	jobLease = 3 * time.Minute // renewed while a copy lasts
-	sweep    = 10 * time.Minute
-)
+const sweep = 10 * time.Minute
 
 type objectPayload struct {
 	Object record.ObjectID `json:"object"`
@@ -65,7 +62,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobWalk, jobList, jobRederive}, 1, jobLease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -116,8 +113,8 @@ func (v *Vault) tidy(ctx context.Context) {
 // run does one job and tells why it could not be done, "" when it was; then it is tried
 // again later, at growing distances.
 func (v *Vault) run(ctx context.Context, job catalog.Job, owner string) (code string) {
-	stop := v.keepLease(ctx, job, owner)
-	err := v.do(ctx, job, owner)
+	held, stop := v.keepLease(ctx, job, owner)
+	err := v.do(held, job, owner)
 	stop()
 	if err == nil {
 		return ""
@@ -160,24 +157,35 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 	return v.copyObject(ctx, job, owner, o)
 }
 
-// keepLease renews a job's lease until stop, which waits for it to end.
-func (v *Vault) keepLease(ctx context.Context, job catalog.Job, owner string) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+// errLeaseLost ends a job whose lease may be another gateway's by now.
+var errLeaseLost = errors.New("the lease of the job is over")
+
+// keepLease renews a job's lease until stop, which waits for it to end. The context it
+// returns ends with the lease: what is not certain to be this gateway's any more is not
+// gone on with.
+func (v *Vault) keepLease(ctx context.Context, job catalog.Job, owner string) (held context.Context, stop func()) {
+	held, cancel := context.WithCancelCause(ctx)
+	over := time.AfterFunc(v.cfg.Lease, func() { cancel(errLeaseLost) })
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
-			select {
-			case <-ctx.Done():
+			if wait(held, v.cfg.Lease/3); held.Err() != nil {
 				return
-			case <-time.After(jobLease / 3):
 			}
-			if err := v.cfg.Catalog.Renew(ctx, job, owner, jobLease); err != nil && ctx.Err() == nil {
+			asked := time.Now()
+			err := v.cfg.Catalog.Renew(held, job, owner, v.cfg.Lease)
+			switch {
+			case err == nil:
+				over.Reset(time.Until(asked.Add(v.cfg.Lease)))
+			case errors.Is(err, catalog.ErrChanged):
+				cancel(errLeaseLost)
+			case held.Err() == nil:
 				v.cfg.Log.Warn("lease not renewed", "job", job.ID, "err", err)
 			}
 		}
 	}()
-	return func() { cancel(); <-done }
+	return held, func() { over.Stop(); cancel(nil); <-done }
 }
 
 // backoff doubles from a second to five minutes, and is drawn so that what failed

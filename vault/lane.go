@@ -90,7 +90,7 @@ func (l *lane) lease(ctx context.Context) ([]catalog.Job, error) {
 	case l.v.expired(l.region.Name): // what was promised before waits until it is certified again
 		kinds = []string{jobKeysOut, jobObjectsOut, jobRemove, jobLock}
 	}
-	jobs, err := l.v.cfg.Catalog.LeaseIn(ctx, l.region.Name, kinds, free, jobLease, l.owner)
+	jobs, err := l.v.cfg.Catalog.LeaseIn(ctx, l.region.Name, kinds, free, l.v.cfg.Lease, l.owner)
 	for range free - len(jobs) {
 		<-l.slots
 	}

@@ -183,6 +183,19 @@ func TestAnotherGatewayGoesOnWithTheCopies(t *testing.T) {
 	}
 }
 
+// A gateway that hung until its lease was over does not go on with what may be another's.
+func TestAJobEndsWithItsLease(t *testing.T) {
+	now := newClock()
+	h, faulty := faultyHouse(t, vaulttest.Options{Now: now.now, Lease: 300 * time.Millisecond,
+		Links: map[string]vault.Link{"cn-south": {Concurrency: 1}}})
+	faulty["cn-south/data"].Inject(storetest.Fault{Op: "put", Stall: true})
+	put(t, h, ct(patient(), 1))
+	eventually(t, "its copy is under way", func() bool { return faulty["cn-south/data"].Count("put") > 0 })
+	faulty["cn-south/data"].Heal() // the call under way hangs on; it has the only slot
+	now.forward(time.Hour)
+	eventually(t, "the copy is given up, and made anew", func() bool { return state(t, h, "cn-south").Pending == 0 })
+}
+
 func TestCopiesAreNoFasterThanTheLink(t *testing.T) {
 	const rate = 256 << 10
 	h, faulty := faultyHouse(t, vaulttest.Options{Links: map[string]vault.Link{"cn-south": {Concurrency: 2, Bandwidth: rate}}})

@@ -89,7 +89,7 @@ func (v *Vault) leaseLogExports(ctx context.Context, owner string, hurry bool) (
 	if err != nil {
 		return nil, err
 	}
-	return v.cfg.Catalog.Lease(ctx, []string{jobLogExport}, len(regions), jobLease, owner)
+	return v.cfg.Catalog.Lease(ctx, []string{jobLogExport}, len(regions), v.cfg.Lease, owner)
 }
 
 // runLogExport does one region's export and makes it due again.
@@ -98,8 +98,8 @@ func (v *Vault) runLogExport(ctx context.Context, job catalog.Job, owner string,
 	if !ok { // a region that was here once
 		return v.cfg.Catalog.Finish(ctx, job, owner, nil)
 	}
-	stop := v.keepLease(ctx, job, owner)
-	err := v.exportLog(ctx, r, snapshot)
+	held, stop := v.keepLease(ctx, job, owner)
+	err := v.exportLog(held, r, snapshot)
 	stop()
 	if err != nil && ctx.Err() == nil {
 		v.cfg.Log.Warn("log not exported", "region", r.Name, "err", err)

@@ -51,6 +51,7 @@ type Config struct {
 	Terms     map[string]RegionTerms           // by region: its role, its lock and by what it is certified
 	Workers   int                              // jobs about no region that are done at once; default 4
 	Poll      time.Duration                    // how often an idle worker looks for work; default 1 s
+	Lease     time.Duration                    // how long a job is one gateway's after its last word; default 3 min
 	LogExport time.Duration                    // how often the log goes to the regions; default 1 min, negative: only when asked to
 	Linger    time.Duration                    // how long a superseded object stays for those who are reading it; default 30 s
 	Verify    []VerifyEvery                    // what to verify without being asked, and how often
@@ -144,6 +145,7 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	cfg.Workers = cmp.Or(cfg.Workers, 4)
 	cfg.Poll = cmp.Or(cfg.Poll, time.Second)
+	cfg.Lease = cmp.Or(cfg.Lease, 3*time.Minute)
 	cfg.Linger = cmp.Or(cfg.Linger, 30*time.Second)
 	cfg.LogExport = cmp.Or(cfg.LogExport, time.Minute)
 	if cfg.Log == nil {

@@ -49,6 +49,7 @@ type Options struct {
 	AutoCare string
 	Linger   time.Duration    // how long a superseded object stays; default 100 ms
 	Poll     time.Duration    // how often an idle worker looks for work; default as in production
+	Lease    time.Duration    // how long a job is one gateway's after its last word; default as in production
 	DICOM    imaging.Scrubber // default dicom.New()
 	Split    bool             // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
 	Verify   []vault.VerifyEvery
@@ -198,7 +199,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog:   h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
 		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, Gateway: o.Gateway, ATNA: o.ATNA, InsecureActors: !o.Register, ContentOnly: o.ContentOnly,
+		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Lease: o.Lease, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, Gateway: o.Gateway, ATNA: o.ATNA, InsecureActors: !o.Register, ContentOnly: o.ContentOnly,
 	}, nil
 }
 
