@@ -70,6 +70,7 @@ var importMap = map[string][]string{
 	"imaging/pdf":         {"imaging", "imaging/subject", "imaging/descriptor"},
 	"imaging/subject":     {}, // who the patient is, in text and in bytes
 	"imaging/descriptor":  {"imaging/subject"},
+	"imaging/mention":     {"imaging/subject", "imaging/descriptor"}, // where a page names somebody
 	"imaging/rle":         {},
 	"imaging/ocr":         {}, // a program that is given pixels
 	"imaging/pixel":       {"imaging/rle"},
