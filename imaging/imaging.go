@@ -6,17 +6,22 @@
 package imaging
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+
+	"medvault/imaging/subject"
 )
 
-// Kind of document. The values are the ones stored in sealed objects.
+// Kind of document. The values are the ones stored in sealed objects; 3 is taken.
 type Kind uint8
 
 const (
 	DICOM Kind = 1
 	PDF   Kind = 2
+	Scan  Kind = 4 // a picture of paper: JPEG, PNG or TIFF
+	FHIR  Kind = 5 // one FHIR R4 resource in JSON
 )
 
 // Refusal says why a document cannot be taken. It never holds a value of the
@@ -105,6 +110,15 @@ type Scrubbed struct {
 	Facts  Facts           // facts about the content (content key)
 	Held   string          // why the de-identified view is withheld (kebab-case code); "" when it may be shown
 	Report Report
+
+	Manifest    json.RawMessage // what was taken out, and where it stood (identity key); nil where the restore script says it
+	Attachments []Attachment    // documents that lie in this one, to be stored as documents of their own
+}
+
+// Attachment is a file inside a document. Its name may tell who the patient is.
+type Attachment struct {
+	Name string
+	Data []byte
 }
 
 // Facts describe the content part.
@@ -116,6 +130,12 @@ type Facts struct {
 	Held           string          `json:"held,omitempty"`
 	Attributes     json.RawMessage `json:"attributes,omitempty"` // de-identified DICOM JSON (PS3.18 F), without group 0002
 	Frames         *Frames         `json:"frames,omitempty"`
+
+	MediaType    string `json:"mediaType,omitempty"`    // of the content, where the kind of document does not say it
+	ResourceType string `json:"resourceType,omitempty"` // of a FHIR resource
+	Pages        int    `json:"pages,omitempty"`        // that a person may look at
+	Signatures   int    `json:"signatures,omitempty"`   // electronic ones on the original, where they stay valid
+	Attachments  int    `json:"attachments,omitempty"`  // files inside the original
 }
 
 // Frames says where each frame lies in the content. Native frames follow each
@@ -173,6 +193,25 @@ type Incoming interface {
 	// *Refusal.
 	Scrub(p Pseudonyms, release *Release, original Original, content, script io.Writer) (Scrubbed, error)
 }
+
+// Redactable is an Incoming whose de-identified view may take long to make and needs to
+// know who the patient is from elsewhere. Where Waits says so, Scrub leaves the view
+// empty, or without the part in question, and Held; Redact is called instead of Scrub
+// once that is known.
+type Redactable interface {
+	Incoming
+
+	// Waits says whether there is something to redact, and whoever can.
+	Waits() bool
+
+	// Redact is Scrub with what is known of the patient. What cannot be redacted, or is a
+	// bomb, is no error: it is Held. An error that is no *Refusal is the reader's, the
+	// end of ctx, or the redactor's own, and may pass.
+	Redact(ctx context.Context, known subject.Known, p Pseudonyms, release *Release, original Original, content, script io.Writer) (Scrubbed, error)
+}
+
+// Pending is the Held of what waits to be redacted.
+const Pending = "redaction-pending"
 
 // Sniff tells the kind of a document from its first bytes (at least 132 where
 // there are as many). DICOM is also recognised without preamble by valid file

@@ -17,5 +17,13 @@ func sniff(head []byte) (Kind, bool) {
 			return DICOM, true
 		}
 	}
+	switch {
+	case bytes.HasPrefix(head, []byte("\xFF\xD8\xFF")), bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1A\n")),
+		bytes.HasPrefix(head, []byte("II*\x00")), bytes.HasPrefix(head, []byte("MM\x00*")):
+		return Scan, true
+	}
+	if text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF")), " \t\r\n"); len(text) > 0 && text[0] == '{' {
+		return FHIR, true // the only JSON that is taken
+	}
 	return 0, false
 }

@@ -47,7 +47,7 @@
 // byte, so sealing streams.
 //
 // Parts "content" and "facts", and the footer, are under the content key; parts
-// "identity" and "who" are under the identity key. Parts lie in any order, with
+// "identity", "manifest" and "who" are under the identity key. Parts lie in any order, with
 // nothing between them.
 //
 // Only the standard library is used, and only what Go's FIPS 140-3 module
@@ -73,6 +73,7 @@ const (
 	Facts    = "facts"    // content key: what may be searched without identity
 	Identity = "identity" // identity key: how to restore the original from Content
 	Who      = "who"      // identity key: the identifying attributes
+	Manifest = "manifest" // identity key: what was taken out of a page, and where it stood; optional
 )
 
 // Errors of reading. Each is wrapped with the part and chunk it concerns.
@@ -157,7 +158,7 @@ func (k Keys) keyOf(name string) (keys.DEK, error) {
 	switch name {
 	case Content, Facts:
 		return k.Content, nil
-	case Identity, Who:
+	case Identity, Who, Manifest:
 		if k.Identity.IsZero() {
 			return keys.DEK{}, fmt.Errorf("part %s: %w", name, ErrNoIdentityKey)
 		}

@@ -73,6 +73,8 @@ const (
 	KindDICOM  Kind = 1
 	KindPDF    Kind = 2
 	KindRecord Kind = 3
+	KindScan   Kind = 4 // a picture of paper
+	KindFHIR   Kind = 5 // one FHIR R4 resource in JSON
 )
 
 func (k Kind) String() string {
@@ -83,6 +85,10 @@ func (k Kind) String() string {
 		return "pdf"
 	case KindRecord:
 		return "record"
+	case KindScan:
+		return "scan"
+	case KindFHIR:
+		return "fhir"
 	}
 	return fmt.Sprintf("kind-%d", uint8(k))
 }
