@@ -1,7 +1,10 @@
 package vault_test
 
 import (
+	"context"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,17 +186,42 @@ func TestAnotherGatewayGoesOnWithTheCopies(t *testing.T) {
 	}
 }
 
+// hangs is a bucket that is away, and later hangs every put until its context ends.
+type hangs struct {
+	storage.Store
+	now   atomic.Bool
+	began chan struct{}
+	ended chan error
+}
+
+func (s *hangs) Put(ctx context.Context, _ string, _ storage.Body) error {
+	if !s.now.Load() {
+		return storage.ErrAway
+	}
+	s.began <- struct{}{}
+	<-ctx.Done()
+	s.ended <- context.Cause(ctx)
+	return ctx.Err()
+}
+
 // A gateway that hung until its lease was over does not go on with what may be another's.
 func TestAJobEndsWithItsLease(t *testing.T) {
-	now := newClock()
-	h, faulty := faultyHouse(t, vaulttest.Options{Now: now.now, Lease: 300 * time.Millisecond,
-		Links: map[string]vault.Link{"cn-south": {Concurrency: 1}}})
-	faulty["cn-south/data"].Inject(storetest.Fault{Op: "put", Stall: true})
+	now, bucket := newClock(), &hangs{began: make(chan struct{}, 9), ended: make(chan error, 9)}
+	h := vaulttest.New(t, vaulttest.Options{Now: now.now, Lease: 300 * time.Millisecond,
+		Store: func(region, name string, s storage.Store) storage.Store {
+			if region+"/"+name != "cn-south/data" {
+				return s
+			}
+			bucket.Store = s
+			return bucket
+		}})
 	put(t, h, ct(patient(), 1))
-	eventually(t, "its copy is under way", func() bool { return faulty["cn-south/data"].Count("put") > 0 })
-	faulty["cn-south/data"].Heal() // the call under way hangs on; it has the only slot
+	bucket.now.Store(true)
+	<-bucket.began
 	now.forward(time.Hour)
-	eventually(t, "the copy is given up, and made anew", func() bool { return state(t, h, "cn-south").Pending == 0 })
+	if err := <-bucket.ended; !strings.Contains(err.Error(), "lease") {
+		t.Errorf("the copy under way ended with %v; want it given up", err)
+	}
 }
 
 func TestCopiesAreNoFasterThanTheLink(t *testing.T) {
