@@ -193,7 +193,7 @@ func (v *Vault) ReviewBreakglass(ctx context.Context, a record.Actor, id record.
 		return v.turnDown(ctx, reviewing, &record.Refusal{Kind: record.ErrDenied, Code: "second-person", Advice: "another person than the one who broke the glass has to look at it"})
 	}
 	if row.Reviewed != nil {
-		return record.Refuse(record.ErrConflict, "reviewed", "somebody has looked at this emergency already")
+		return v.turnDown(ctx, reviewing, reviewedAlready)
 	}
 	done := breakglassReviewed{Breakglass: id, Outcome: r.Outcome, Note: r.Note, At: v.cfg.Now().UTC().Truncate(time.Millisecond), By: a.ID}
 	reviewing.Patient, reviewing.Object = row.Patient, id
@@ -201,10 +201,12 @@ func (v *Vault) ReviewBreakglass(ctx context.Context, a record.Actor, id record.
 		return tx.ReviewBreakglass(ctx, id, done.At, done.By, done.Outcome)
 	})
 	if errors.Is(err, record.ErrNotFound) {
-		return record.Refuse(record.ErrConflict, "reviewed", "somebody has looked at this emergency already")
+		return reviewedAlready
 	}
 	return err
 }
+
+var reviewedAlready = &record.Refusal{Kind: record.ErrConflict, Code: "reviewed", Advice: "somebody has looked at this emergency already"}
 
 // BreakglassDue counts the emergencies that nobody has looked at, and of them those whose
 // review is overdue.

@@ -198,7 +198,7 @@ func (v *Vault) putRecords(ctx context.Context, p record.PatientToken, list []re
 	}
 	k, err := v.openKeys(ctx, known)
 	if errors.Is(err, errNoWraps) {
-		return record.ErrNotFound // a patient nothing is stored of
+		return v.inVain(ctx, list[0].act, record.ErrNotFound) // a patient nothing is stored of
 	}
 	if err != nil {
 		return err
@@ -248,6 +248,8 @@ func (v *Vault) mayRecord(ctx context.Context, token record.PatientToken, list [
 	})
 	if err == nil && !d.Allow {
 		err = v.refuse(ctx, refused)
+	} else {
+		err = v.inVain(ctx, list[0].act, err)
 	}
 	return p, said, err
 }

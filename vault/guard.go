@@ -35,7 +35,8 @@ type act struct {
 
 // perform decides an act, does it and writes its leaf, in one transaction. A
 // refusal writes its leaf at once and does nothing. do may be nil: then the leaf is
-// all there is before the act. do may add to the leaf; it may run more than once.
+// all there is before the act. do may add to the leaf; it may run more than once. What do
+// refuses is undone, and written down as asked for in vain.
 // Unless the error is errUncertain, nothing was done.
 func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d access.Decision, leaf *audit.Leaf) error) (access.Decision, error) {
 	var d access.Decision
@@ -64,9 +65,28 @@ func (v *Vault) perform(ctx context.Context, a act, do func(tx *catalog.Tx, d ac
 	case !began:
 		return access.Decision{}, unavailable("catalog", err)
 	default:
-		return access.Decision{}, err
+		return access.Decision{}, v.inVain(ctx, a, err)
 	}
 	return d, refusal(a, d)
+}
+
+// inVain writes down that an act which the policies permit came to nothing, because what
+// it is about is not there or does not let itself be done, and returns why. Only an actor
+// who may know of it comes this far, so that the second transaction tells nothing. What
+// failed for no fault of the actor's has no leaf.
+func (v *Vault) inVain(ctx context.Context, a act, err error) error {
+	said := new(record.Refusal)
+	switch {
+	case errors.As(err, &said) && said.Kind != record.ErrUnavailable:
+	case errors.Is(err, record.ErrNotFound):
+		said = &record.Refusal{Kind: record.ErrNotFound, Code: reasonAbsent}
+	default:
+		return err
+	}
+	if unlogged := v.deny(ctx, a, said.Code); unlogged != nil {
+		return unlogged
+	}
+	return err
 }
 
 // errUncertain: the commit failed, and may have happened all the same.
@@ -95,11 +115,18 @@ func (v *Vault) refuse(ctx context.Context, a act) error {
 // turnDown writes down why an act that the policies permit was not done, and returns
 // why.
 func (v *Vault) turnDown(ctx context.Context, a act, why *record.Refusal) error {
-	leaf := v.leaf(a, access.Decision{Reason: why.Code})
+	if err := v.deny(ctx, a, why.Code); err != nil {
+		return err
+	}
+	return why
+}
+
+func (v *Vault) deny(ctx context.Context, a act, code string) error {
+	leaf := v.leaf(a, access.Decision{Reason: code})
 	if err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) }); err != nil {
 		return unavailable("log", err)
 	}
-	return why
+	return nil
 }
 
 // reasonAbsent is in the leaf of an act on what is not there.

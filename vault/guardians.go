@@ -59,8 +59,6 @@ func (v *Vault) AddGuardian(ctx context.Context, a record.Actor, p record.Patien
 	switch {
 	case !name(g.Subject, 1, 255):
 		return refuse("missing-subject", "name the guardian by the subject of their identity")
-	case g.Subject == a.ID:
-		return g, record.Refuse(record.ErrDenied, "own-entry", "nobody puts themselves on record: another person has to")
 	case !slices.Contains([]string{"mother", "father", "guardian", catalog.RelationSelf}, g.Relation):
 		return refuse("bad-relation", "relation is mother, father, guardian (appointed) or self (the patient's own identity)")
 	case g.Until != nil && (!g.Until.After(g.From) || !g.Until.After(now)):
@@ -73,7 +71,14 @@ func (v *Vault) AddGuardian(ctx context.Context, a record.Actor, p record.Patien
 			return refuse("bad-evidence", "evidence is the id of a stored document")
 		}
 	}
-	err := v.putRecord(ctx, act{Actor: a, Action: record.ActionGuardianAdd, Patient: p, Object: g.ID}, g.ID, recordGuardian, g, func(tx *catalog.Tx) error {
+	adding := act{Actor: a, Action: record.ActionGuardianAdd, Patient: p, Object: g.ID}
+	if g.Subject == a.ID {
+		if err := v.may(ctx, adding); err != nil {
+			return g, err
+		}
+		return g, v.turnDown(ctx, adding, ownGuardian)
+	}
+	err := v.putRecord(ctx, adding, g.ID, recordGuardian, g, func(tx *catalog.Tx) error {
 		if err := evidenceOf(ctx, tx, p, g.Evidence); err != nil {
 			return err
 		}
@@ -81,6 +86,8 @@ func (v *Vault) AddGuardian(ctx context.Context, a record.Actor, p record.Patien
 	})
 	return g, err
 }
+
+var ownGuardian = &record.Refusal{Kind: record.ErrDenied, Code: "own-entry", Advice: "nobody puts themselves on record: another person has to"}
 
 func (g Guardian) row() catalog.Guardian {
 	return catalog.Guardian{ID: g.ID, Patient: g.Patient, Subject: g.Subject, Relation: g.Relation, Evidence: g.Evidence, From: g.From, Until: g.Until,

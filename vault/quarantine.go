@@ -281,13 +281,16 @@ func since(info storage.Info) time.Time {
 // Discard deletes something from quarantine for good. The first person proposes it, and
 // another one who asks the same has it deleted. deleted tells which of the two it was.
 func (v *Vault) Discard(ctx context.Context, a record.Actor, id record.ObjectID) (item Quarantined, deleted bool, err error) {
+	discarding := act{Actor: a, Action: record.ActionDiscard, Object: id}
+	if err := v.may(ctx, discarding); err != nil {
+		return item, false, err
+	}
 	list, _ := v.inQuarantine(ctx)
 	i := slices.IndexFunc(list, func(q Quarantined) bool { return q.ID == string(id) })
 	if i < 0 {
-		return item, false, record.ErrNotFound
+		return item, false, v.inVain(ctx, discarding, record.ErrNotFound)
 	}
 	item = list[i]
-	discarding := act{Actor: a, Action: record.ActionDiscard, Object: id}
 	_, err = v.perform(ctx, discarding, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 		deleted = false
 		p, err := tx.Proposal(ctx, item.ID)
@@ -301,23 +304,18 @@ func (v *Vault) Discard(ctx context.Context, a record.Actor, id record.ObjectID)
 			return err
 		}
 		if p.By == a.ID {
-			return errSecondPerson
+			return record.Refuse(record.ErrDenied, "second-person", "another person than the one who proposed it has to delete it")
 		}
 		item.ProposedBy, item.ProposedAt, deleted = p.By, &p.At, true
 		leaf.Reason, leaf.Persons = "deleted", []string{p.By, a.ID}
 		return tx.DropProposal(ctx, item.ID)
 	})
-	if errors.Is(err, errSecondPerson) {
-		return item, false, v.turnDown(ctx, discarding, &record.Refusal{Kind: record.ErrDenied, Code: "second-person", Advice: "another person than the one who proposed it has to delete it"})
-	}
 	if err != nil || !deleted {
 		return item, false, err
 	}
 	// The leaf is there: what was allowed may happen now.
 	return item, true, v.discardItem(ctx, item)
 }
-
-var errSecondPerson = errors.New("the same person")
 
 func (v *Vault) discardItem(ctx context.Context, item Quarantined) error {
 	r, ok := v.cfg.Regions.Region(item.Region)

@@ -56,9 +56,8 @@ func (v *Vault) ProposeRederivation(ctx context.Context, a record.Actor, reason 
 // ApproveRederivation starts a proposed re-derivation. Whoever proposed it cannot
 // approve it; approved already, or proposed for other rules than today's: ErrConflict.
 func (v *Vault) ApproveRederivation(ctx context.Context, a record.Actor, id record.ObjectID) (Rederivation, error) {
-	approving := act{Actor: a, Action: record.ActionRederiveApprove, Object: id}
 	var r catalog.Rederivation
-	_, err := v.perform(ctx, approving, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) (err error) {
+	_, err := v.perform(ctx, act{Actor: a, Action: record.ActionRederiveApprove, Object: id}, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) (err error) {
 		if r, err = tx.Rederivation(ctx, string(id)); err != nil {
 			return notFound(err)
 		}
@@ -79,9 +78,6 @@ func (v *Vault) ApproveRederivation(ctx context.Context, a record.Actor, id reco
 		leaf.Persons = []string{r.ProposedBy, r.ApprovedBy}
 		return tx.Enqueue(ctx, newJob(jobList, r.ID, rederivePayload{Rederivation: r.ID}, v.cfg.Now()))
 	})
-	if why := new(record.Refusal); errors.As(err, &why) && (why.Code == "second-person" || why.Kind == record.ErrConflict) {
-		return Rederivation{}, v.turnDown(ctx, approving, why)
-	}
 	if err != nil {
 		return Rederivation{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,14 +26,10 @@ const (
 // OrderRegion changes what is done with a region, on every gateway within a second or
 // two. Refused when fewer than two regions at home would be left to store in: ErrConflict.
 func (v *Vault) OrderRegion(ctx context.Context, a record.Actor, region, order string) error {
-	what := act{Actor: a, Action: record.ActionRegionsManage}
-	_, err := v.perform(ctx, what, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
+	_, err := v.perform(ctx, act{Actor: a, Action: record.ActionRegionsManage}, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 		leaf.Origin = order + " " + region
 		return v.order(ctx, tx, region, order)
 	})
-	if no := new(record.Refusal); errors.As(err, &no) && (no.Kind == record.ErrConflict || no.Kind == record.ErrInvalid) {
-		return v.turnDown(ctx, what, no)
-	}
 	if err != nil {
 		return err
 	}

@@ -392,7 +392,7 @@ func (v *Vault) Refuse(ctx context.Context, a record.Actor, id record.ObjectID, 
 		return err
 	}
 	said := reviewRecord{ID: record.NewObjectID(), Object: r.doc.ID, Decision: ReviewRefused, By: a.ID, At: v.cfg.Now(), Reason: reason}
-	err = v.putRecord(ctx, r.act, said.ID, "review", said, func(tx *catalog.Tx) error {
+	return v.putRecord(ctx, r.act, said.ID, "review", said, func(tx *catalog.Tx) error {
 		switch now, err := tx.Document(ctx, r.doc.ID); {
 		case errors.Is(err, catalog.ErrNotFound):
 			return changedMeanwhile
@@ -403,10 +403,6 @@ func (v *Vault) Refuse(ctx context.Context, a record.Actor, id record.ObjectID, 
 		}
 		return tx.Review(ctx, r.doc.ID, said.ID)
 	})
-	if why := new(record.Refusal); errors.As(err, &why) && why.Kind == record.ErrConflict {
-		return v.turnDown(ctx, r.act, why)
-	}
-	return err
 }
 
 // reviewRecord is the record of a refusal.

@@ -141,7 +141,8 @@ func (v *Vault) OwnSessions(ctx context.Context, a record.Actor, idle time.Durat
 // EndSession ends a session of the person's own, with a leaf. Somebody else's, unknown or
 // ended: ErrNotFound.
 func (v *Vault) EndSession(ctx context.Context, a record.Actor, id record.ObjectID) error {
-	leaf := v.leaf(act{Actor: a, Action: ActionSessionEnded, Object: id}, allowed)
+	ending := act{Actor: a, Action: ActionSessionEnded, Object: id}
+	leaf := v.leaf(ending, allowed)
 	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 		if err := tx.EndSession(ctx, a.ID, id, v.cfg.Now()); err != nil {
 			return notFound(err)
@@ -151,5 +152,5 @@ func (v *Vault) EndSession(ctx context.Context, a record.Actor, id record.Object
 	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return unavailable("catalog", err)
 	}
-	return err
+	return v.inVain(ctx, ending, err)
 }

@@ -293,7 +293,7 @@ func (v *Vault) changePerson(ctx context.Context, a record.Actor, subject string
 		return p, unavailable("catalog", err)
 	}
 	if err := change(&p); err != nil {
-		return p, err
+		return p, v.inVain(ctx, changing, err)
 	}
 	// A change says nothing of these.
 	p.Subject, p.Revision, p.By = subject, row.Revision+1, a.ID
