@@ -54,6 +54,7 @@ type Patient struct {
 	Treats     bool   // the actor has a live care relationship
 	Research   bool   // written research consent is on record
 	Restricted bool   // the patient has restricted the use of the documents
+	Limited    bool   // processing is limited to storage and legal claims
 	Residency  bool   // the rules of residency let this actor at the documents
 
 	Minor           bool // under age, by the birth date and the calendar at home

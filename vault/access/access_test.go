@@ -54,7 +54,12 @@ var rights = []right{
 	{"dpo", "breakglass.review", "HCOMPL", "house any", ""},
 	{"dpo", "breakglass.list case.list", "HCOMPL", "house", ""},
 	{"auditor", "breakglass.list case.list", "HCOMPL", "house", ""},
-	{"admin", "case.list", "HSYSADMIN HOPERAT", "house", ""},
+	{"admin", "case.list case.request case.read case.work disclosure.list", "HSYSADMIN HOPERAT", "house", ""},
+	{"dpo", "case.request case.read case.work disclosure.list", "HCOMPL", "house", ""},
+	{"auditor", "disclosure.list", "HCOMPL", "house", ""},
+	{"dpo", "restriction.set restriction.lift restriction.list", "HCOMPL", "any", ""},
+	{"admin", "restriction.list", "HSYSADMIN HOPERAT", "any", ""},
+	{"auditor", "restriction.list", "HCOMPL", "any", ""},
 	{"quality", "document.read", "HQUALIMP HOPERAT", "any", "deidentified"},
 	{"quality", "document.search", "HQUALIMP HOPERAT", "house any", "deidentified"},
 	{"reviewer", "document.read", "HQUALIMP HOPERAT", "any", "deidentified"},
@@ -115,7 +120,7 @@ func expected(r access.Request) (bool, record.View) {
 			continue
 		}
 		if r.Action == "document.read" && row.view == "deidentified" &&
-			(r.Document == nil || r.Document.Held != "" || r.Document.Kind == record.KindPDF) {
+			(r.Document == nil || r.Document.Held != "") {
 			return false, ""
 		}
 		return true, row.view
@@ -134,7 +139,9 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read",
 		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "policy.explain",
-		"breakglass.open", "breakglass.list", "breakglass.review", "guardian.add", "guardian.end", "guardian.list", "case.list", "patient.know", "", "document.delete"}
+		"breakglass.open", "breakglass.list", "breakglass.review", "guardian.add", "guardian.end", "guardian.list", "case.list", "case.read", "case.request", "case.work",
+		"restriction.set", "restriction.lift", "restriction.list", "disclosure.propose", "disclosure.approve", "disclosure.give", "disclosure.list",
+		"patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {
 		patients = append(patients, &access.Patient{Token: token, State: "active",
@@ -218,7 +225,7 @@ func TestReasonsAndWhoMayKnow(t *testing.T) {
 		{"residency", "clinician", "TREAT", "document.read", with(func(p *access.Patient) { p.Treats, p.Residency = true, false }), ct, "residency", true},
 		{"restricted", "clinician", "TREAT", "document.read", with(func(p *access.Patient) { p.Treats, p.Restricted = true, true }), ct, "restricted", true},
 		{"held for review", "quality", "HQUALIMP", "document.read", &plain, &access.Document{Kind: record.KindDICOM, Held: "burned-in"}, "held-for-review", true},
-		{"an unread page", "quality", "HQUALIMP", "document.read", &plain, &access.Document{Kind: record.KindPDF}, "pdf-not-redacted", true},
+		{"an unread page", "quality", "HQUALIMP", "document.read", &plain, &access.Document{Kind: record.KindPDF, Held: "redaction-pending"}, "held-for-review", true},
 		{"which document?", "quality", "HQUALIMP", "document.read", &plain, nil, "held-for-review", true},
 		{"radiology adds no care", "radiology", "TREAT", "care.add", &plain, nil, "role-not-permitted", false},
 		{"a clinician adds no care", "clinician", "TREAT", "care.add", own, nil, "role-not-permitted", true},
@@ -362,6 +369,7 @@ func TestOnlyTheVaultItselfSupersedes(t *testing.T) {
 		want          bool
 	}{
 		"re-derivation":    {"active", "rederive", true},
+		"redaction":        {"active", "redact", true},
 		"a request":        {"active", "http", false},
 		"no origin":        {"active", "", false},
 		"a frozen patient": {"frozen", "rederive", false},

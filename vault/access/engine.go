@@ -429,6 +429,7 @@ func (e *Engine) askOf(r Request) ask {
 				"treats":     cedar.Boolean(p.Treats),
 				"research":   cedar.Boolean(p.Research),
 				"restricted": cedar.Boolean(p.Restricted),
+				"limited":    cedar.Boolean(p.Limited),
 				"residency":  cedar.Boolean(p.Residency),
 
 				"minor":           cedar.Boolean(p.Minor),

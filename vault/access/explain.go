@@ -59,7 +59,7 @@ func (r Request) facts() []Fact {
 	}
 	if p := r.Patient; p != nil {
 		facts = append(facts, Fact{"state", p.State}, Fact{"treats", fmt.Sprint(p.Treats)}, Fact{"research", fmt.Sprint(p.Research)},
-			Fact{"restricted", fmt.Sprint(p.Restricted)}, Fact{"residency", fmt.Sprint(p.Residency)},
+			Fact{"restricted", fmt.Sprint(p.Restricted)}, Fact{"limited", fmt.Sprint(p.Limited)}, Fact{"residency", fmt.Sprint(p.Residency)},
 			Fact{"minor", fmt.Sprint(p.Minor)}, Fact{"guardianConsent", fmt.Sprint(p.GuardianConsent)}, Fact{"essential", fmt.Sprint(p.Essential)},
 			Fact{"emergency", fmt.Sprint(p.Emergency)}, Fact{"own", fmt.Sprint(p.Own)}, Fact{"guardian", fmt.Sprint(p.Guardian)})
 	}
@@ -86,6 +86,7 @@ func (r Request) possible() (list []change) {
 		add(!p.Treats, "treats", "true", func(r *Request) { r.Patient.Treats = true })
 		add(!p.Research, "research", "true", func(r *Request) { r.Patient.Research = true })
 		add(p.Restricted, "restricted", "false", func(r *Request) { r.Patient.Restricted = false })
+		add(p.Limited, "limited", "false", func(r *Request) { r.Patient.Limited = false })
 		add(!p.Residency, "residency", "true", func(r *Request) { r.Patient.Residency = true })
 		add(p.Minor && !p.GuardianConsent, "guardianConsent", "true", func(r *Request) { r.Patient.GuardianConsent = true })
 		add(p.Minor && !p.Essential, "essential", "true", func(r *Request) { r.Patient.Essential, r.Patient.Treats = true, true })

@@ -92,6 +92,15 @@ func cellsOf(role record.Role) func(func(promises.Cell) bool) {
 								return
 							}
 						}
+						for _, age := range []promises.Age{{}, {Own: true}, {Emergency: true}, {Minor: true, Guardian: true, GuardianConsent: true}} {
+							if standing != good || action == "care.add" || action == "care.list" {
+								break
+							}
+							with := c
+							if with.Limited, with.Age = true, age; !yield(with) {
+								return
+							}
+						}
 						if held, pdf := c, c; action == "document.read" {
 							held.Held, pdf.PDF = true, true
 							if !yield(held) || !yield(pdf) {
@@ -112,7 +121,7 @@ func requestOf(c promises.Cell) access.Request {
 	if c.About == "house" {
 		return r
 	}
-	r.Patient = &access.Patient{Token: token, State: c.State, Treats: c.Treats, Research: c.Research, Restricted: c.Refused, Residency: !c.Kept,
+	r.Patient = &access.Patient{Token: token, State: c.State, Treats: c.Treats, Research: c.Research, Restricted: c.Refused, Limited: c.Limited, Residency: !c.Kept,
 		Minor: c.Minor, GuardianConsent: c.GuardianConsent, Essential: c.Essential, Emergency: c.Emergency, Own: c.Own, Guardian: c.Guardian}
 	if c.Action == record.ActionRead {
 		r.Document = &access.Document{Kind: record.KindDICOM}

@@ -117,6 +117,20 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "Flag")
 	case record.ActionCaseList:
 		return of('s', "Task")
+	case record.ActionCaseRead:
+		return of('r', "Task")
+	case record.ActionCaseRequest:
+		return of('c', "Task")
+	case record.ActionCaseWork:
+		return of('u', "Task")
+	case record.ActionRestrict:
+		return of('c', "Consent")
+	case record.ActionUnrestrict:
+		return of('u', "Consent")
+	case record.ActionRestricted:
+		return of('s', "Consent")
+	case record.ActionDiscloseList:
+		return of('s', "Communication")
 	case record.ActionPolicyExplain:
 		return of('r', "Basic")
 	case record.ActionStaffManage:

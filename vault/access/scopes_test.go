@@ -102,6 +102,13 @@ func bounds() []bound {
 		{"breakglass.list", 0, "dpo", "Flag.s"},
 		{"breakglass.review", 0, "dpo", "Flag.u"},
 		{"case.list", 0, "dpo", "Task.s"},
+		{"case.read", 0, "dpo", "Task.r"},
+		{"case.request", 0, "dpo", "Task.c"},
+		{"case.work", 0, "dpo", "Task.u"},
+		{"restriction.set", 0, "dpo", "Consent.c"},
+		{"restriction.lift", 0, "dpo", "Consent.u"},
+		{"restriction.list", 0, "dpo", "Consent.s"},
+		{"disclosure.list", 0, "dpo", "Communication.s"},
 		{"policy.explain", 0, "dpo", "Basic.r"},
 		{"staff.manage", 0, "admin", "Practitioner.u"},
 		{"staff.list", 0, "dpo", "Practitioner.s"},
@@ -135,7 +142,7 @@ func bounds() []bound {
 // house says of which actions a request names no patient.
 func ofHouse(a record.Action) bool {
 	area, _, _ := strings.Cut(string(a), ".")
-	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff" || area == "policy" || area == "case" || area == "breakglass"
+	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff" || area == "policy" || area == "case" || area == "breakglass" || area == "disclosure"
 }
 
 func TestScopesBoundEveryAction(t *testing.T) {

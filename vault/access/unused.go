@@ -87,9 +87,10 @@ func (e *Engine) decidesSomething(r *rule, action record.Action) bool {
 func probes(a record.Actor, action record.Action, standings []string) func(func(Request) bool) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return func(yield func(Request) bool) {
-		for _, origin := range []string{"", "http", "own", "rederive"} {
+		for _, origin := range []string{"", "http", "own", "rederive", "attachment", "consent"} {
 			for _, standing := range standings {
 				for _, p := range []*Patient{nil, {State: StateActive, Treats: true, Research: true, Residency: true}, {State: StateActive, Restricted: true},
+					{State: StateActive, Limited: true}, {State: StateActive, Minor: true},
 					{State: StateNone}, {State: StateFrozen}, {State: StateErased},
 					{State: StateActive, Residency: true, Own: true},
 					{State: StateActive, Residency: true, Emergency: true},

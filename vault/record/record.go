@@ -212,6 +212,18 @@ const (
 	ActionGuardianEnd      Action = "guardian.end"
 	ActionGuardianList     Action = "guardian.list"
 	ActionCaseList         Action = "case.list"
+	ActionCaseRead         Action = "case.read"
+	ActionCaseRequest      Action = "case.request" // put on record what somebody asks for
+	ActionCaseWork         Action = "case.work"    // assign, note, decide, execute, close
+
+	ActionRestrict   Action = "restriction.set"  // the patient's documents to storage and legal claims
+	ActionUnrestrict Action = "restriction.lift" // both by a decided case
+	ActionRestricted Action = "restriction.list"
+
+	ActionDisclosePropose Action = "disclosure.propose" // give a third party originals
+	ActionDiscloseApprove Action = "disclosure.approve" // or refuse: another person
+	ActionDiscloseGive    Action = "disclosure.give"
+	ActionDiscloseList    Action = "disclosure.list"
 
 	ActionRederivePropose Action = "rederivation.propose"
 	ActionRederiveApprove Action = "rederivation.approve"

@@ -23,6 +23,7 @@ type Cell struct {
 	Treats   bool
 	Research bool // written consent to research
 	Refused  bool // the patient has refused or restricted this use
+	Limited  bool // processing is limited to storage and legal claims
 	Kept     bool // whoever acts is abroad, and no written consent covers it
 
 	// Of the one document, where the act is about one.
@@ -71,7 +72,9 @@ func grants() []grant {
 		{"4.2", "researcher", "document.export", "HRESCH", "consented", "deidentified"},
 		// A search itself shows only what a line here gives, patient by patient.
 		{"5.1", "patient", "document.read document.search", "PATRQT", "house self", "original"},
+		{"5.1", "patient", "document.export", "PATRQT", "self", "original"},
 		{"9.3", "guardian", "document.read document.search", "PATRQT", "house child", "original"},
+		{"9.3", "guardian", "document.export", "PATRQT", "child", "original"},
 		{"3.3", "admin", "care.add care.end care.list", "HSYSADMIN HOPERAT", "any", ""},
 		{"10.1", "dpo", "care.add care.end care.list", "HCOMPL", "any", ""},
 		{"3.6", "auditor", "care.list", "HCOMPL", "any", ""},
@@ -97,11 +100,14 @@ func Limits() []Limit {
 		{"3.3", "whoever is not on the register of this vault's staff, in this role, and active",
 			standing("", "not-on-register", "role-not-registered", "role-ambiguous", "suspended", "institution-suspended")},
 		{"3.7", "whoever was not trained within a year", standing("training-expired")},
-		{"4.2", "a de-identified view that nobody has looked at, or of a page that is not redacted", func(c Cell) bool {
-			return c.Action == "document.read" && (c.Held || c.PDF) && !identifies(c.Purpose)
+		{"4.2", "a de-identified view that waits to be redacted, or for somebody to look at it", func(c Cell) bool {
+			return c.Action == "document.read" && c.Held && !identifies(c.Purpose)
 		}},
 		{"5.3", "anything with a patient who was erased", func(c Cell) bool { return c.patient() && c.State == "erased" }},
 		{"5.4", "a use that the patient has refused", func(c Cell) bool { return c.content() && c.Refused }},
+		{"5.4", "a reading of what is limited to storage and legal claims, but by the patient or guardian", func(c Cell) bool {
+			return c.reads() && c.Limited && !(c.Purpose == "PATRQT" && (c.Own || c.Guardian))
+		}},
 		{"7.2", "anything with a patient who is frozen", func(c Cell) bool { return c.patient() && c.State == "frozen" }},
 		{"8.1", "documents of patients at home to somebody abroad without written consent", func(c Cell) bool { return c.content() && c.Kept }},
 		{"9.1", "a child's documents without a guardian's written consent, but to essential staff in an emergency", func(c Cell) bool {
