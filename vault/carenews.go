@@ -14,7 +14,7 @@ import (
 
 // CareNews is what one message of a hospital's system says of who treats a patient.
 type CareNews struct {
-	Source  string // of what kind: "hl7"; it becomes the origin of relationships and leaves
+	Source  string // of what kind: "hl7", "dicom"; it becomes the origin of relationships and leaves
 	Message string // what no other message of this sender is called; it acts once within 30 days
 	Visits  []VisitCare
 	Unnamed int // people it names whom nobody here can be told from
@@ -138,10 +138,7 @@ var unknownClinician = &record.Refusal{Kind: record.ErrInvalid, Code: "unknown-c
 func (v *Vault) newsPuts(a record.Actor, p record.PatientToken, n CareNews, cares []catalog.Care) (puts []recordPut, done CareChanged, err error) {
 	now := v.cfg.Now()
 	for _, visit := range n.Visits {
-		origin := n.Source
-		if visit.Visit != "" {
-			origin += ":" + v.tokens.ID("care-visit", a.ID+"\x00"+visit.Visit, 26)
-		}
+		origin := v.visitOrigin(a, n.Source, visit.Visit)
 		open := make(map[CareParty]bool)
 		for _, c := range cares {
 			if c.Origin != origin || c.Ended != nil && !c.Ended.After(now) || c.Until != nil && !c.Until.After(now) {
@@ -175,6 +172,14 @@ func (v *Vault) newsPuts(a record.Actor, p record.PatientToken, n CareNews, care
 		}
 	}
 	return puts, done, nil
+}
+
+// visitOrigin is the origin of the relationships of one visit, told by an actor.
+func (v *Vault) visitOrigin(a record.Actor, source, visit string) string {
+	if visit == "" {
+		return source
+	}
+	return source + ":" + v.tokens.ID("care-visit", a.ID+"\x00"+visit, 26)
 }
 
 // ends says whether news of a visit end a relationship of it, and when.

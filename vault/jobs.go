@@ -24,6 +24,7 @@ const (
 	jobList     = "rederive"         // the documents of a re-derivation
 	jobRederive = "rederive-objects" // one of them
 	jobWalk     = "walk"             // over all objects, on a region's account
+	jobCare     = "care-from-dicom"  // of the physicians whom a document names
 )
 
 const sweep = 10 * time.Minute
@@ -62,7 +63,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobCare, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -141,6 +142,8 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 		return v.doConsent(ctx, job, owner)
 	case jobWalk:
 		return v.walk(ctx, job, owner)
+	case jobCare:
+		return v.careFromDICOM(ctx, job, owner)
 	case jobRederive:
 		return v.rederiveObject(ctx, job, owner)
 	}

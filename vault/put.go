@@ -281,6 +281,9 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 			}
 			describeCommit(leaf, doc.Object, permitted)
 			leaf.Commit.Attest = attest
+			if err := v.careLater(ctx, tx, a, in); err != nil {
+				return err
+			}
 			return v.promise(ctx, tx, doc.Object, permitted, placed)
 		})
 	switch {

@@ -47,6 +47,7 @@ type Config struct {
 	Render    Render                           // draws frames for those who review; without it there are no previews
 	Registers residency.Registers              // whom patients' data may go to abroad, and who may be given them; default nobody
 	AutoCare  string                           // dev only: the clinician who treats every new patient; "" is nobody
+	CareFrom  CareFromDICOM                    // which physicians of a document treat its patient; default none
 	Links     map[string]Link                  // by region: how much of it background copies may take
 	Terms     map[string]RegionTerms           // by region: its role, its lock and by what it is certified
 	Workers   int                              // jobs about no region that are done at once; default 4
@@ -89,6 +90,7 @@ type Vault struct {
 	states  atomic.Pointer[map[string]catalog.RegionState] // by region, as last read
 	zone    *time.Location                                 // in which the days are counted at home
 	grownUp atomic.Pointer[string]                         // the day on which it was last looked who has come of age
+	names   sync.Map                                       // record.ObjectID of an entry of the register → []string, see namesOf
 	cared   sync.Map                                       // dev only: record.PatientToken → true, of patients somebody treats or has treated
 }
 

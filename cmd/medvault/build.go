@@ -148,7 +148,7 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},
 		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
-		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, LogExport: cfg.Workers.Log, AutoCare: o.autoCare, ContentOnly: cfg.ContentOnly, Uncertified: o.uncertified, Render: render.PNG, Log: log,
+		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, LogExport: cfg.Workers.Log, AutoCare: o.autoCare, CareFrom: cfg.Care.FromDICOM.care(), ContentOnly: cfg.ContentOnly, Uncertified: o.uncertified, Render: render.PNG, Log: log,
 	}, nil
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 	Limits    LimitsConfig   `yaml:"limits"`
 	Staff     StaffConfig    `yaml:"staff"`
 	HL7       HL7Config      `yaml:"hl7"`
+	Care      CareConfig     `yaml:"care"`
 	DPO       DPOConfig      `yaml:"dpo"`
 
 	// ContentOnly is a gateway for quality and research alone: its key services' credentials

@@ -36,7 +36,7 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, catalog, console, contentOnly, deidentification, dpo, drill, hl7, home, identity, keys, limits, listen, policies,`},
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, care, catalog, console, contentOnly, deidentification, dpo, drill, hl7, home, identity, keys, limits, listen, policies,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
 		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
 		{"key twice", "home: CN", "home: CN\nhome: SG", "line 29: home: given twice"},
@@ -83,6 +83,7 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		{"senders without certificates", "clientCAs: /etc/medvault/devices-ca.pem # default: tls", "# clientCAs: # default: tls", "hl7.clientCAs: missing"},
 		{"senders' zone", "zone: Asia/Shanghai", "zone: China Time", `hl7.zone: found "China Time"`},
 		{"a sender that is nobody", "      actor: service:his", "      actor: \"\"", "hl7.senders[0].actor: missing"},
+		{"a physician that is none", "[PerformingPhysicianName", "[OperatorsName", `care.fromDICOM.attributes: found "OperatorsName"`},
 		{"a grace of less than nothing", "grace: 72h", "grace: -1h", "hl7.grace: found -1h0m0s"},
 		{"clock skew", "clockSkew: 30s", "clockSkew: 1h", "identity.clockSkew: found 1h0m0s, want up to 5m"},
 		{"profile", "profile: clinical-trial", "profile: clinical", `deidentification.profile: found "clinical", want one of archive, clinical-trial, default, quality, teaching`},

@@ -107,6 +107,7 @@ func (c *Config) check() []error {
 	c.checkIdentity(&found)
 	c.checkCertificates(&found)
 	c.checkHL7(&found)
+	c.Care.FromDICOM.check(&found)
 	c.Console.check(&found, c.Identity)
 	c.Limits.check(&found)
 	found.required("dpo.email", c.DPO.Email)

@@ -21,6 +21,7 @@ import (
 	"medvault/api/client"
 	"medvault/api/identity"
 	"medvault/imaging/imagingtest"
+	"medvault/vault"
 	"medvault/vault/record"
 )
 
@@ -203,6 +204,7 @@ func devConfig(dir, listen string) (*Config, error) {
 			Path: filepath.Join(dir, "regions", r.name), Keys: r.name})
 	}
 	cfg.Transfers = devTransfers("CN", "SG")
+	cfg.Care.FromDICOM.Attributes = vault.PhysicianAttributes()
 	cfg.fillDefaults()
 	cfg.ShutdownGrace = 30 * time.Second
 	cfg.Limits.Failures, cfg.Limits.Denials = 300, 3000 // people try things here, and scripts

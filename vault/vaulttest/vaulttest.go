@@ -67,6 +67,8 @@ type Options struct {
 	ATNA      *atna.Receiver
 	LogExport time.Duration // how often the log goes to the regions; default only when asked to
 
+	CareFrom vault.CareFromDICOM
+
 	ContentOnly bool // a gateway of content keys alone, beside one that has them all
 
 	Register bool // the staff register is asked; default: everybody is who they say
@@ -198,7 +200,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Registers: o.registers(),
 		Catalog:   h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
 		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
-		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, Verify: o.Verify, Log: o.Log, Now: o.Now,
+		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, CareFrom: o.CareFrom, Verify: o.Verify, Log: o.Log, Now: o.Now,
 		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Lease: o.Lease, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, Gateway: o.Gateway, ATNA: o.ATNA, InsecureActors: !o.Register, ContentOnly: o.ContentOnly,
 	}, nil
 }
