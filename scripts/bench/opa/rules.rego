@@ -197,8 +197,3 @@ forbids contains "held" if {
 	input.context.held != ""
 	not p.purpose in {"TREAT", "ETREAT", "PATRQT"}
 }
-
-forbids contains "pdf-not-redacted" if {
-	input.context.kind == "pdf"
-	not p.purpose in {"TREAT", "ETREAT", "PATRQT"}
-}
