@@ -154,8 +154,11 @@ func (t *Tx) DeleteWrap(ctx context.Context, b keys.Binding, service string) err
 }
 
 // InUse says whether a generation is its patient's current one, or opens an object that
-// is not superseded.
+// is not superseded. One that is destroyed is not in use.
 func (t *Tx) InUse(ctx context.Context, p Patient, generation uint32) (used bool, err error) {
+	if dead, err := t.Dead(ctx, p.Token, generation); err != nil || dead {
+		return false, err
+	}
 	if p.Generation == generation {
 		return true, nil
 	}

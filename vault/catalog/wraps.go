@@ -11,6 +11,7 @@ import (
 
 	"medvault/keys"
 	"medvault/vault/catalog/internal/query"
+	"medvault/vault/record"
 )
 
 // WrapRow is a DEK wrapped by one key service: one per (token, generation, kind,
@@ -67,6 +68,9 @@ func (t *Tx) winGeneration(ctx context.Context, b keys.Binding) (won bool, err e
 }
 
 func (t *Tx) insertWraps(ctx context.Context, rows []WrapRow) error {
+	if err := t.notBuried(ctx, rows); err != nil {
+		return err
+	}
 	if err := t.lockShards(ctx, rows); err != nil {
 		return err
 	}
@@ -75,6 +79,27 @@ func (t *Tx) insertWraps(ctx context.Context, rows []WrapRow) error {
 			Service: r.Service, Shard: r.Shard, Version: int64(r.Version), Blob: r.Blob})
 		if err != nil {
 			return attempt(err, "add wrap of %s by %s", r.Token, r.Service)
+		}
+	}
+	return nil
+}
+
+// notBuried refuses wraps of keys that are destroyed: somebody may still hold them in
+// memory. The patient's row is locked, so that no erasure passes by.
+func (t *Tx) notBuried(ctx context.Context, rows []WrapRow) error {
+	for _, r := range rows {
+		if r.Kind == keys.House {
+			continue
+		}
+		if _, err := t.LockPatient(ctx, record.PatientToken(r.Token)); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		dead, err := t.Dead(ctx, record.PatientToken(r.Token), r.Generation)
+		if err == nil && dead {
+			err = ErrChanged
+		}
+		if err != nil {
+			return attempt(err, "add wrap of %s: generation %d is destroyed", r.Token, r.Generation)
 		}
 	}
 	return nil
