@@ -149,6 +149,18 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "Task")
 	case record.ActionRederivePropose:
 		return of('c', "Task")
+	case record.ActionErasePropose, record.ActionEraseSweep, record.ActionReadmit:
+		return of('c', "Task")
+	case record.ActionEraseApprove:
+		return of('u', "Task")
+	case record.ActionEraseList:
+		return of('s', "Task")
+	case record.ActionHoldAdd:
+		return of('c', "Flag")
+	case record.ActionHoldLift:
+		return of('u', "Flag")
+	case record.ActionHoldList:
+		return of('s', "Flag")
 	case record.ActionRegions:
 		return of('r', "Endpoint")
 	case record.ActionVerify, record.ActionDecrypt:

@@ -109,6 +109,14 @@ func bounds() []bound {
 		{"restriction.lift", 0, "dpo", "Consent.u"},
 		{"restriction.list", 0, "dpo", "Consent.s"},
 		{"disclosure.list", 0, "dpo", "Communication.s"},
+		{"erasure.propose", 0, "dpo", "Task.c"},
+		{"erasure.approve", 0, "dpo", "Task.u"},
+		{"erasure.sweep", 0, "dpo", "Task.c"},
+		{"erasure.list", 0, "dpo", "Task.s"},
+		{"patient.readmit", 0, "dpo", "Task.c"},
+		{"hold.add", 0, "dpo", "Flag.c"},
+		{"hold.lift", 0, "dpo", "Flag.u"},
+		{"hold.list", 0, "dpo", "Flag.s"},
 		{"policy.explain", 0, "dpo", "Basic.r"},
 		{"staff.manage", 0, "admin", "Practitioner.u"},
 		{"staff.list", 0, "dpo", "Practitioner.s"},
@@ -141,6 +149,10 @@ func bounds() []bound {
 
 // house says of which actions a request names no patient.
 func ofHouse(a record.Action) bool {
+	switch a {
+	case record.ActionEraseSweep, record.ActionEraseList, record.ActionReadmit: // whose patients are erased, or not known yet
+		return true
+	}
 	area, _, _ := strings.Cut(string(a), ".")
 	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff" || area == "policy" || area == "case" || area == "breakglass" || area == "disclosure"
 }

@@ -225,6 +225,16 @@ const (
 	ActionDiscloseGive    Action = "disclosure.give"
 	ActionDiscloseList    Action = "disclosure.list"
 
+	ActionErasePropose Action = "erasure.propose" // destroy a patient's documents, or one of them
+	ActionEraseApprove Action = "erasure.approve" // another person
+	ActionEraseSweep   Action = "erasure.sweep"   // propose it for everybody whose retention has ended
+	ActionEraseList    Action = "erasure.list"    // and certificates
+	ActionReadmit      Action = "patient.readmit" // take in a patient again who was erased
+
+	ActionHoldAdd  Action = "hold.add" // nothing of the patient is destroyed while it stands
+	ActionHoldLift Action = "hold.lift"
+	ActionHoldList Action = "hold.list"
+
 	ActionRederivePropose Action = "rederivation.propose"
 	ActionRederiveApprove Action = "rederivation.approve"
 	ActionRederiveRead    Action = "rederivation.read" // what it would change, how far it is
