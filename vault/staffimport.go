@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -11,7 +12,7 @@ import (
 )
 
 // StaffLine is one line of an import into the staff register: a person or an institution.
-// What a person's line leaves empty stays as it is on the register.
+// What a line leaves empty stays as it is on the register.
 type StaffLine struct {
 	Line        int // in the file, for the report
 	Person      *StaffPerson
@@ -35,11 +36,17 @@ const (
 	ImportRefused   = "refused"
 )
 
+// MayManageStaff refuses whoever may not change the staff register, before anything of what
+// they send is read.
+func (v *Vault) MayManageStaff(ctx context.Context, a record.Actor) error {
+	return v.may(ctx, act{Actor: a, Action: record.ActionStaffManage})
+}
+
 // ImportStaff brings lines into the staff register, each on its own: a refused one stops
 // no other. A dry run says what would happen and writes nothing. An error is one after
 // which it made no sense to go on; the lines before it are done.
 func (v *Vault) ImportStaff(ctx context.Context, a record.Actor, lines []StaffLine, dry bool) ([]StaffImported, error) {
-	if err := v.may(ctx, act{Actor: a, Action: record.ActionStaffManage}); err != nil {
+	if err := v.MayManageStaff(ctx, a); err != nil {
 		return nil, err
 	}
 	coming := make(map[string]bool) // institutions of this import, which a dry run does not write
@@ -73,7 +80,18 @@ func (v *Vault) ImportStaff(ctx context.Context, a record.Actor, lines []StaffLi
 }
 
 func (v *Vault) importInstitution(ctx context.Context, a record.Actor, i StaffInstitution, dry bool) (string, error) {
-	err := v.putInstitution(ctx, act{Actor: a, Action: record.ActionStaffManage}, &i, dry)
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		before, err := tx.StaffInstitution(ctx, i.ID)
+		if err == nil {
+			i.keep(institutionOf(before))
+		}
+		return notFound(err)
+	})
+	if err == nil || errors.Is(err, record.ErrNotFound) {
+		err = v.putInstitution(ctx, act{Actor: a, Action: record.ActionStaffManage}, &i, dry)
+	} else {
+		err = unavailable("catalog", err)
+	}
 	switch {
 	case errors.Is(err, errSame):
 		return ImportUnchanged, nil
@@ -81,6 +99,16 @@ func (v *Vault) importInstitution(ctx context.Context, a record.Actor, i StaffIn
 		return ImportChanged, err
 	}
 	return ImportAdded, err
+}
+
+// keep takes over what i leaves empty from what is on the register.
+func (i *StaffInstitution) keep(before StaffInstitution) {
+	i.Own = i.Own || before.Own
+	i.Name, i.Country, i.Issuer = cmp.Or(i.Name, before.Name), cmp.Or(i.Country, before.Country), cmp.Or(i.Issuer, before.Issuer)
+	i.State = cmp.Or(i.State, before.State)
+	if i.Agreement == "" && i.AgreementUntil == nil {
+		i.Agreement, i.AgreementUntil = before.Agreement, before.AgreementUntil
+	}
 }
 
 func (v *Vault) importPerson(ctx context.Context, a record.Actor, p StaffPerson, coming map[string]bool, dry bool) (string, error) {

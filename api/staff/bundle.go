@@ -10,10 +10,9 @@ import (
 	"medvault/vault/record"
 )
 
-// The part of FHIR R4 that an import reads: Organization is an institution (its id, name,
-// address.country), Practitioner a person, PractitionerRole their roles and institution.
-// FHIR knows nothing of agreements, trainings and issuers: an Organization is taken only
-// where its id is on the register already, and trainings are attested apart.
+// The part of FHIR R4 that an import reads: Organization is an institution, Practitioner a
+// person, PractitionerRole their roles and institution. FHIR knows nothing of agreements and
+// trainings: these are entered and attested apart. See readOrganizations.
 type bundle struct {
 	ResourceType string `json:"resourceType"`
 	Entry        []struct {
@@ -23,11 +22,15 @@ type bundle struct {
 }
 
 type resource struct {
+	fullURL      string
 	ResourceType string       `json:"resourceType"`
 	ID           string       `json:"id"`
 	Active       *bool        `json:"active"`
 	Identifier   []identifier `json:"identifier"`
 	Name         names        `json:"name"`
+	Address      []address    `json:"address"`
+	PartOf       reference    `json:"partOf"`
+	Extension    []extension  `json:"extension"`
 	Practitioner reference    `json:"practitioner"`
 	Organization reference    `json:"organization"`
 	Code         []struct {
@@ -47,17 +50,20 @@ type reference struct {
 	Identifier identifier `json:"identifier"`
 }
 
-// names are HumanName of a Practitioner; an Organization's name, a string, is not read.
-type names []struct {
+// names are HumanName of a Practitioner, or an Organization's name, a string.
+type names []humanName
+
+type humanName struct {
 	Text   string   `json:"text"`
 	Family string   `json:"family"`
 	Given  []string `json:"given"`
 }
 
-// UnmarshalJSON takes a string for no name.
+// UnmarshalJSON takes a string for the text of one name.
 func (n *names) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
-		return nil
+		*n = make(names, 1)
+		return json.Unmarshal(data, &(*n)[0].Text)
 	}
 	type list names
 	return json.Unmarshal(data, (*list)(n))
@@ -80,7 +86,7 @@ const subjectSystem = "urn:medvault:subject"
 // readBundle reads an import from a FHIR R4 Bundle. The line of an entry is its place,
 // from 1. A person's roles are those of all their PractitionerRoles.
 func readBundle(r io.Reader) ([]vault.StaffLine, error) {
-	bad := record.Refuse(record.ErrInvalid, "bad-bundle", "send a FHIR R4 Bundle of Practitioner and PractitionerRole as JSON")
+	bad := record.Refuse(record.ErrInvalid, "bad-bundle", "send a FHIR R4 Bundle of Organization, Practitioner and PractitionerRole as JSON")
 	var b bundle
 	if err := json.NewDecoder(r).Decode(&b); err != nil || b.ResourceType != "Bundle" {
 		return nil, bad
@@ -88,13 +94,16 @@ func readBundle(r io.Reader) ([]vault.StaffLine, error) {
 	if len(b.Entry) > maxLines {
 		return nil, tooManyLines
 	}
-	var lines []vault.StaffLine
 	people := make(map[string]*vault.StaffPerson) // by what a reference may call them
 	resources := make([]resource, len(b.Entry))
 	for i, e := range b.Entry {
 		if err := json.Unmarshal(e.Resource, &resources[i]); err != nil {
 			return nil, bad
 		}
+		resources[i].fullURL = e.FullURL
+	}
+	lines, institutions := readOrganizations(resources)
+	for i, e := range b.Entry {
 		if resources[i].ResourceType != "Practitioner" {
 			continue
 		}
@@ -122,7 +131,7 @@ func readBundle(r io.Reader) ([]vault.StaffLine, error) {
 		if role.Active != nil && !*role.Active {
 			continue
 		}
-		p.Institution = institutionOf(role.Organization)
+		p.Institution = institutions.of(role.Organization)
 		for _, code := range role.Code {
 			for _, coding := range code.Coding {
 				if r := roleOf(coding.Code); r != "" && !slices.Contains(p.Roles, r) {
@@ -145,19 +154,9 @@ func personOf(r resource) *vault.StaffPerson {
 		}
 	}
 	if r.Active != nil {
-		p.State = "active"
-		if !*r.Active {
-			p.State = "suspended"
-		}
+		p.State = stateOf(*r.Active)
 	}
 	return p
-}
-
-func institutionOf(r reference) string {
-	if r.Identifier.Value != "" {
-		return r.Identifier.Value
-	}
-	return r.Reference[strings.LastIndexByte(r.Reference, '/')+1:]
 }
 
 // roleOf takes our own names, and the codes of the practitioner-role value set and of

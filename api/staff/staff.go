@@ -189,6 +189,10 @@ const maxLines = 20_000
 var tooManyLines = record.Refuse(record.ErrInvalid, "too-many-lines", "send at most 20000 lines in one import")
 
 func (f *face) bringIn(c *gin.Context) {
+	if err := f.vault.MayManageStaff(c.Request.Context(), answer.Actor(c)); err != nil {
+		answer.Error(c, err)
+		return
+	}
 	dry := c.Query("dryRun") == "true"
 	read := readCSV
 	if kind, _, _ := strings.Cut(c.ContentType(), ";"); kind == "application/fhir+json" || kind == "application/json" {

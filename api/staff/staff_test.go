@@ -348,7 +348,7 @@ func TestImport(t *testing.T) {
 		{"resource":{"resourceType":"PractitionerRole","practitioner":{"reference":"urn:uuid:1"},"organization":{"reference":"Organization/clinic"},"code":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/practitioner-role","code":"nurse"}]}]}},
 		{"resource":{"resourceType":"PractitionerRole","practitioner":{"reference":"Practitioner/none"}}},
 		{"resource":{"resourceType":"Patient"}}]}`
-	if got := outcomes("", bundle); got != "nurse-1 added, refused no-practitioner, refused resource-not-read" {
+	if got := outcomes("", bundle); got != "clinic unchanged, nurse-1 added, refused no-practitioner, refused resource-not-read" {
 		t.Errorf("bundle: %s", got)
 	}
 	for _, bad := range []string{"", "name\nx\n", "subject,subject\n", "subject\n\"x", `{"resourceType":"Patient"}`, `{`} {
@@ -356,7 +356,9 @@ func TestImport(t *testing.T) {
 			t.Errorf("import of %q: %d %s; want 400", bad, status, text)
 		}
 	}
-	if status, _, _ := h.ask(0, "privacy", "POST", "/api/v1/staff/import", file); status != 403 {
-		t.Errorf("import by the dpo: %d; want 403", status)
+	for what, body := range map[string]string{"a file": file, "what cannot be read": "{"} {
+		if status, text, _ := h.ask(0, "privacy", "POST", "/api/v1/staff/import", body); status != 403 {
+			t.Errorf("import of %s by the dpo: %d %s; want 403, whatever it is", what, status, text)
+		}
 	}
 }

@@ -310,8 +310,13 @@ CSV has a heading with some of: subject, kind, name, roles, institution, country
 trained, reference, issuer, agreement. Roles are separated by spaces. A line whose kind is
 institution is one: subject is its id, trained the day until which its agreement binds.
 
-Of a FHIR Bundle, Practitioner and PractitionerRole are read. The subject is the
-identifier of system urn:medvault:subject, or the first.
+Of a FHIR Bundle, Organization, Practitioner and PractitionerRole are read. The subject of a
+person is the identifier of system urn:medvault:subject, or the first. The id of an
+institution is the identifier of system urn:medvault:institution, or the resource's id; an
+Organization that is part of another (partOf) without such an identifier is a department of
+it, and its people are the other's. Name, address.country and active are read, and
+extension urn:medvault:issuer-of-patient-id, which a new institution needs. Agreements and
+trainings are not: see staff agreement and staff train.
 
 Exit code 3: some lines were refused.`,
 		Args: wantArgs(1, 1),
