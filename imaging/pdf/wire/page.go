@@ -38,6 +38,21 @@ func DecodeRequest(p []byte) (Request, error) {
 	return r, nil
 }
 
+// Enclosure is what the process is shut in by.
+type Enclosure struct {
+	Has     []string `json:"has"`               // "limits", "seccomp"
+	Missing []string `json:"missing,omitempty"` // what the kernel did not grant
+	Fonts   bool     `json:"fonts"`             // there is one with Chinese characters
+}
+
+// DecodeEnclosure reads a payload.
+func DecodeEnclosure(p []byte) (e Enclosure, err error) {
+	if json.Unmarshal(p, &e) != nil {
+		return e, ErrFrame
+	}
+	return e, nil
+}
+
 // Facts are what a document says of itself as a whole.
 type Facts struct {
 	Pages       int          `json:"pages"`
@@ -75,12 +90,12 @@ type Rect struct{ X0, Y0, X1, Y1 float32 }
 
 // Char is one character of a page.
 type Char struct {
-	Rune      rune // 0 where the font does not say
-	Generated bool // a blank or line end that the page does not hold
-	Unmapped  bool // the font does not say which character it is
-	Size      float32
-	Tight     Rect // of the ink
-	Loose     Rect // of the line, from ascent to descent
+	Rune      rune    // 0 where the font does not say
+	Generated bool    // a blank or line end that the page does not hold
+	Unmapped  bool    // the font does not say which character it is
+	Angle     float32 // of its line, clockwise in radians
+	Tight     Rect    // of the ink
+	Loose     Rect    // of the line, from ascent to descent
 }
 
 const charBytes = 4 + 1 + 4 + 32
@@ -91,6 +106,25 @@ type Page struct {
 	Chars         []Char  // in the order of the content
 	Images        []Rect
 	Pixels        *image.RGBA // opaque
+}
+
+// Size is how many columns and rows a page has at so many pixels an inch: fewer where
+// it is very large, none where too little of it would be left.
+func (p Page) Size(dpi int) (columns, rows int) {
+	const fewest = 30 // pixels an inch
+	scale := float64(dpi) / 72
+	w, h := float64(p.Width), float64(p.Height)
+	if all := w * scale * h * scale; all > MaxPixels*0.98 {
+		scale *= math.Sqrt(MaxPixels * 0.98 / all)
+	}
+	if !(w > 0 && h > 0) || scale*72 < fewest {
+		return 0, 0
+	}
+	columns, rows = max(int(math.Round(w*scale)), 1), max(int(math.Round(h*scale)), 1)
+	if columns > 1<<15 || rows > 1<<15 {
+		return 0, 0
+	}
+	return columns, rows
 }
 
 const (
@@ -116,7 +150,7 @@ func (p Page) Encode() []byte {
 		if c.Unmapped {
 			flags |= flagUnmapped
 		}
-		b = number(append(b, flags), c.Size)
+		b = number(append(b, flags), c.Angle)
 		b = rect(rect(b, c.Tight), c.Loose)
 	}
 	for _, r := range p.Images {
@@ -156,7 +190,7 @@ func DecodePage(p []byte) (Page, error) {
 		flags := d.p[0]
 		d.p = d.p[1:]
 		c.Generated, c.Unmapped = flags&flagGenerated != 0, flags&flagUnmapped != 0
-		c.Size, c.Tight, c.Loose = d.number(), d.rect(), d.rect()
+		c.Angle, c.Tight, c.Loose = d.number(), d.rect(), d.rect()
 	}
 	page.Images = make([]Rect, images)
 	for i := range page.Images {

@@ -7,6 +7,7 @@
 //
 //	frame     kind u8 | length u32 (big endian) | payload
 //	ask       'O' the document · 'P' page u32, pixels an inch u32, text u8
+//	first     'h' what encloses the process, as JSON
 //	answer    'o' facts as JSON · 'p' page (see Page) · 'e' code as text
 //
 // Floating point numbers are float32, big endian.
@@ -23,6 +24,7 @@ import (
 const (
 	Open     = 'O' // ask: payload is the document
 	Fetch    = 'P' // ask: payload is a Request
+	Hello    = 'h' // first of all: payload is Enclosure
 	Document = 'o' // answer to Open: payload is Facts
 	Leaf     = 'p' // answer to Fetch: payload is a Page
 	Fault    = 'e' // answer to either: payload is one of the codes below
@@ -95,6 +97,8 @@ func longest(kind byte) int64 {
 		return maxPage
 	case Fault:
 		return 64
+	case Hello:
+		return 4096
 	}
 	return -1
 }
