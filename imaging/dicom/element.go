@@ -31,6 +31,7 @@ const (
 
 // Tags that have rules of their own.
 const (
+	tagCharset           Tag = 0x0008_0005
 	tagIcon              Tag = 0x0088_0200
 	tagGraphicAnnotation Tag = 0x0070_0001
 	tagPatientName       Tag = 0x0010_0010

@@ -53,22 +53,19 @@ func recast(w io.Writer, content io.Reader, p imaging.Pseudonyms) error {
 
 // recaster writes the elements of a content for a recipient.
 type recaster struct {
+	recopier
 	p       imaging.Pseudonyms
 	profile *profile.Profile
 	class   string
 	patient string    // token in the content
 	uids    *rewriter // finds UIDs in text
-	big     bool
-
-	path    profile.Path
-	charset Charset
-	out     []byte
 }
 
 func newRecaster(p imaging.Pseudonyms, s *Splitter, header *Segment) (*recaster, error) {
-	r := &recaster{p: p, big: s.Syntax.BigEndian, class: header.text(0x0008_0016), patient: header.text(tagPatientID),
-		charset: NewCharset([]byte(header.text(0x0008_0005))), profile: profile.New(optionsOf(header)),
+	r := &recaster{p: p, class: header.text(0x0008_0016), patient: header.text(tagPatientID), profile: profile.New(optionsOf(header)),
 		uids: &rewriter{p: p, own: ownUIDs(header)}}
+	r.recopier = recopier{change: r.value, big: s.Syntax.BigEndian, charset: NewCharset([]byte(header.text(tagCharset))),
+		opaque: errors.New("recast: the content holds a sequence that cannot be read")}
 	if header.text(0x0012_0062) != "YES" || len(r.patient) < tokenStart {
 		return nil, errors.New("recast: this is no de-identified content")
 	}
@@ -124,77 +121,6 @@ func (r *recaster) segment(s *Segment) error {
 		}
 	}
 	return nil
-}
-
-func (r *recaster) element(s *Segment, i int32) error {
-	e := &s.Elements[i]
-	raw := s.Raw[e.Offset-s.Base:]
-	switch {
-	case e.Flags&Bulk != 0:
-		r.out = append(r.out, raw[:e.Value-e.Offset]...)
-		return nil
-	case e.Flags&Opaque != 0:
-		return errors.New("recast: the content holds a sequence that cannot be read")
-	case e.Container():
-		return r.container(s, i)
-	}
-	value := s.Bytes(e)
-	if changed, ok := r.value(e, value); ok {
-		r.write(raw[:e.Value-e.Offset], e, changed)
-		return nil
-	}
-	r.out = append(r.out, raw[:e.End-e.Offset]...)
-	return nil
-}
-
-// container writes a sequence or an item. A length that was given is given again.
-func (r *recaster) container(s *Segment, i int32) error {
-	e := &s.Elements[i]
-	outer := r.charset
-	if e.Tag != tagItem {
-		r.path = append(r.path, uint32(e.Tag))
-	}
-	r.out = append(r.out, s.Raw[e.Offset-s.Base:e.Value-s.Base]...)
-	at := len(r.out)
-	for k := i + 1; k < e.Next; k = s.Elements[k].Next {
-		if child := &s.Elements[k]; child.Tag == 0x0008_0005 && !child.Container() {
-			r.charset = NewCharset(s.Bytes(child))
-		}
-		if err := r.element(s, k); err != nil {
-			return err
-		}
-	}
-	delimiter := tagSequenceDelim
-	if e.Tag == tagItem {
-		r.charset, delimiter = outer, tagItemDelim
-	} else {
-		r.path = r.path[:len(r.path)-1]
-	}
-	order := coding{big: r.big}.order()
-	if e.Length == Undefined {
-		r.out = order.AppendUint16(r.out, delimiter.Group())
-		r.out = order.AppendUint16(r.out, delimiter.Element())
-		r.out = order.AppendUint32(r.out, 0)
-		return nil
-	}
-	order.PutUint32(r.out[at-4:], uint32(len(r.out)-at))
-	return nil
-}
-
-// write appends an element with its header as it was, but for the length.
-func (r *recaster) write(header []byte, e *Element, value []byte) {
-	order := coding{big: r.big && e.Tag.Group() != 2}.order()
-	short := e.Flags&Implicit == 0 && len(header) == 8
-	if short && len(value) > 0xFFFE {
-		return // it does not fit any more
-	}
-	r.out = append(r.out, header...)
-	if short {
-		order.PutUint16(r.out[len(r.out)-2:], uint16(len(value)))
-	} else {
-		order.PutUint32(r.out[len(r.out)-4:], uint32(len(value)))
-	}
-	r.out = append(r.out, value...)
 }
 
 // value is what an element holds for the recipient; false when that is what it holds

@@ -507,19 +507,7 @@ func (w *rewriter) write(t Tag, vr VR, value []byte) {
 // head appends tag, VR and length, and returns where the value begins.
 func (w *rewriter) head(t Tag, vr VR, length uint32) int {
 	w.scope.last = t
-	order := w.coding.order()
-	w.out = order.AppendUint16(w.out, t.Group())
-	w.out = order.AppendUint16(w.out, t.Element())
-	switch {
-	case w.coding.implicit || vr == 0:
-		w.out = order.AppendUint32(w.out, length)
-	case vr.long() || !vr.known():
-		w.out = append(w.out, byte(vr>>8), byte(vr), 0, 0)
-		w.out = order.AppendUint32(w.out, length)
-	default:
-		w.out = append(w.out, byte(vr>>8), byte(vr))
-		w.out = order.AppendUint16(w.out, uint16(length))
-	}
+	w.out = w.coding.appendHeader(w.out, t, vr, length)
 	return len(w.out)
 }
 
