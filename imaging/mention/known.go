@@ -1,6 +1,10 @@
 package mention
 
-import "medvault/imaging/subject"
+import (
+	"sync"
+
+	"medvault/imaging/subject"
+)
 
 // Tokens are what is to stand instead of the patient.
 type Tokens struct {
@@ -29,10 +33,12 @@ const (
 type Known struct {
 	subject *subject.Subject
 	tokens  Tokens
+	forms   func() []subject.Form
 }
 
 // New makes ready to look for a patient. Dates of k are birth dates; Others are
 // physicians, relatives and institutions.
 func New(k subject.Known, t Tokens) *Known {
-	return &Known{subject: subject.New(k), tokens: t}
+	s := subject.New(k)
+	return &Known{subject: s, tokens: t, forms: sync.OnceValue(s.Forms)}
 }

@@ -329,18 +329,23 @@ func (h *haystack) address(address string) {
 
 // texts are the patterns of a trie.
 func (t *trie) texts() (all []string) {
-	var visit func(at int32, text string)
-	visit = func(at int32, text string) {
+	t.each(func(text string, _ *pattern) { all = append(all, text) })
+	return all
+}
+
+// each calls visit for every pattern of a trie.
+func (t *trie) each(visit func(text string, p *pattern)) {
+	var walk func(at int32, text string)
+	walk = func(at int32, text string) {
 		for c := t.nodes[at].child; c != 0; c = t.nodes[c].next {
 			s := text + string(t.nodes[c].r)
-			if t.nodes[c].pattern != 0 {
-				all = append(all, s)
+			if n := t.nodes[c].pattern; n != 0 {
+				visit(s, &t.patterns[n-1])
 			}
-			visit(c, s)
+			walk(c, s)
 		}
 	}
-	visit(0, "")
-	return all
+	walk(0, "")
 }
 
 // raw adds the parts of a name as they lie in the document.
