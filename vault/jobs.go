@@ -63,7 +63,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobCare, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobCare, jobKnown, jobRedact, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -92,6 +92,9 @@ func (v *Vault) tidy(ctx context.Context) {
 		}
 		if err := v.resumeRenewals(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("resume renewals of keys", "err", err)
+		}
+		if err := v.resumeRedactions(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("resume the redaction of reports", "err", err)
 		}
 		if err := v.forsake(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("give up removals from regions that are configured no more", "err", err)
@@ -146,6 +149,10 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 		return v.careFromDICOM(ctx, job, owner)
 	case jobRederive:
 		return v.rederiveObject(ctx, job, owner)
+	case jobRedact:
+		return v.redactReport(ctx, job, owner)
+	case jobKnown:
+		return v.lookAtReports(ctx, job, owner)
 	}
 	var o objectPayload
 	if err := json.Unmarshal(job.Payload, &o); err != nil {

@@ -25,6 +25,8 @@ type Upload struct {
 	Category  string      // policy 1.1; default "imaging" for DICOM, "report" for PDF
 	Title     string      // PDF: sealed with it
 	BirthDate string      // PDF: the patient's, YYYYMMDD, sealed with it; "" says nothing
+
+	PatientName string // of what does not say it itself: DICOM's form with ^, or as it is written; sealed with it
 }
 
 // Receipt tells the sender what became of an upload. The UIDs are the sender's
@@ -49,6 +51,11 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 	if err != nil {
 		return in.receipt(), err
 	}
+	return v.putReceived(ctx, a, in)
+}
+
+// putReceived is Put from where the document's header has been read.
+func (v *Vault) putReceived(ctx context.Context, a record.Actor, in *incoming) (Receipt, error) {
 	patient, known, err := v.admit(ctx, a, in)
 	if err != nil {
 		return in.receipt(), err
@@ -63,7 +70,7 @@ func (v *Vault) Put(ctx context.Context, a record.Actor, up Upload) (Receipt, er
 		return in.receipt(), err
 	}
 	defer done()
-	sealed, err := v.seal(in, keys)
+	sealed, err := v.seal(ctx, in, keys)
 	if err != nil {
 		return in.receipt(), err
 	}
@@ -118,7 +125,7 @@ func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 // known. A patient seen for the first time gets a row and keys with the first document
 // that proves good.
 func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, known *catalog.Document, err error) {
-	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind, Birth: in.identity.BirthDate}
+	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind, Birth: in.identity.BirthDate, Origin: in.origin}
 	var d access.Decision
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if d, err = v.decide(ctx, tx, store); err != nil || !d.Allow {
@@ -166,7 +173,7 @@ func (v *Vault) byInstance(ctx context.Context, mapped string) (d catalog.Docume
 // same compares an upload that was read to its end with a stored document, and writes
 // down what came of it.
 func (v *Vault) same(ctx context.Context, a record.Actor, in *incoming, known catalog.Document) (Receipt, error) {
-	r, again := in.receipt(), act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind}
+	r, again := in.receipt(), act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind, Origin: in.origin}
 	if known.Patient == in.patient {
 		again.Object = known.ID
 	}
@@ -253,7 +260,7 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		return in.receipt(), err
 	}
 	var twin catalog.Document
-	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id, Kind: in.kind, Birth: in.identity.BirthDate},
+	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id, Kind: in.kind, Birth: in.identity.BirthDate, Origin: in.origin},
 		func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 			now, err := tx.LockPatient(ctx, in.patient)
 			if err != nil {
@@ -279,8 +286,14 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 			if err != nil {
 				return err
 			}
+			if err := v.noteReport(ctx, tx, in, s.id); err != nil {
+				return err
+			}
 			describeCommit(leaf, doc.Object, permitted)
 			leaf.Commit.Attest = attest
+			if in.parent != "" {
+				leaf.Origin = originAttachment + " of " + string(in.parent)
+			}
 			if err := v.careLater(ctx, tx, a, in); err != nil {
 				return err
 			}
@@ -326,7 +339,7 @@ func (v *Vault) document(a record.Actor, in *incoming, s *sealed) (catalog.Docum
 	return catalog.Document{
 		Object: v.row(s, in.kind, tail),
 		Study:  in.study, Series: in.series, Instance: in.instance,
-		Fingerprint: v.fingerprint(in), Category: in.category, Held: s.scrubbed.Held, Terms: terms, By: a.ID,
+		Fingerprint: v.fingerprint(in), Category: in.category, Held: s.scrubbed.Held, Terms: terms, By: in.by,
 		Rules: in.scrubber.Rules().Digest,
 	}, err
 }

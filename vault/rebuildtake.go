@@ -560,6 +560,9 @@ func (r *rebuild) document(ctx context.Context, t *taken, sealed *object, k pati
 	if d.By == "" && t.leaf != nil {
 		d.By = t.leaf.Actor
 	}
+	if w.PatientName != "" {
+		id.PatientName = w.PatientName
+	}
 	d.Terms, err = r.v.terms(id, row.Patient)
 	t.document, t.birth = &d, id.BirthDate
 	return err
@@ -770,6 +773,11 @@ func (r *rebuild) supersedes(ctx context.Context, tx *catalog.Tx, t taken, earli
 
 // keepTaken promises a new row to the regions and, when no leaf commits it, writes one.
 func (r *rebuild) keepTaken(ctx context.Context, tx *catalog.Tx, t taken) error {
+	if t.facts.Known != "" || t.facts.Parent != "" {
+		if err := tx.SetReport(ctx, catalog.Report{ID: t.id, Known: t.facts.Known, Parent: t.facts.Parent}); err != nil {
+			return err
+		}
+	}
 	p, err := r.v.owner(ctx, tx, t.object.Patient)
 	if err != nil {
 		return err

@@ -37,12 +37,18 @@ type incoming struct {
 	country  string          // the patient's home
 	review   record.ObjectID // of what is superseded
 
-	supersedes record.ObjectID
-	body       *bufio.Reader
-	tap        *tap
-	scrubber   imaging.Scrubber
-	decision   *decision // of a person who has looked at the document; nil of an upload
-	withhold   string    // why the view is withheld whatever the scrubber says; "" of an upload
+	supersedes  record.ObjectID
+	body        *bufio.Reader
+	tap         *tap
+	scrubber    imaging.Scrubber
+	decision    *decision       // of a person who has looked at the document; nil of an upload
+	known       *acquaintance   // what to redact by; nil of an upload
+	giveUp      bool            // what is to be redacted stays held: that has failed too often
+	parent      record.ObjectID // of an attachment: the document it lies in
+	nesting     int             // of an attachment: how many documents it lies in
+	origin      string          // why the vault itself stores it; "" of an upload
+	patientName string          // as the sender states it, who has no other place for it
+	withhold    string          // why the view is withheld whatever the scrubber says; "" of an upload
 }
 
 func (in *incoming) receipt() Receipt {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -123,8 +124,9 @@ func rederivationOf(r catalog.Rederivation) Rederivation {
 // rules is a digest of the rules of every kind of document.
 func (v *Vault) rules() string {
 	sum := sha256.New()
-	for _, kind := range []record.Kind{record.KindDICOM, record.KindPDF} {
-		fmt.Fprintf(sum, "%s %s\n", kind, v.rulesByKind()[kind])
+	byKind := v.rulesByKind()
+	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+		fmt.Fprintf(sum, "%s %s\n", kind, byKind[kind])
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -452,8 +454,13 @@ func (v *Vault) scrubAgain(ctx context.Context, s supersession, p catalog.Patien
 	if err != nil {
 		return now, err
 	}
-	if now, err = in.Scrub(pseudonyms, s.decision.release(), in.tap.original, io.Discard, io.Discard); err != nil {
-		return now, uploadError(err)
+	if in.waits() {
+		who, err := v.acquainted(ctx, p, k)
+		if err != nil {
+			return now, err
+		}
+		in.known = &who
 	}
-	return now, nil
+	now, _, err = in.scrub(ctx, pseudonyms, io.Discard, io.Discard)
+	return now, err
 }

@@ -55,9 +55,10 @@ type who struct {
 	PatientID      string          `json:"patientId"`
 	Issuer         string          `json:"issuer,omitempty"`
 	Title          string          `json:"title,omitempty"`
-	BirthDate      string          `json:"birthDate,omitempty"` // of a PDF, as its sender stated it
-	Size           int64           `json:"size"`                // of the original
-	SHA256         string          `json:"sha256"`              // hex, of the original
+	PatientName    string          `json:"patientName,omitempty"` // of what does not say it itself, as its sender stated it
+	BirthDate      string          `json:"birthDate,omitempty"`   // of a PDF, as its sender stated it
+	Size           int64           `json:"size"`                  // of the original
+	SHA256         string          `json:"sha256"`                // hex, of the original
 	Stored         label           `json:"stored,omitzero"`
 }
 
@@ -67,6 +68,8 @@ type facts struct {
 	Report  imaging.Report  `json:"report"`
 	Release *decision       `json:"release,omitempty"` // what a person decided who looked at it
 	Review  record.ObjectID `json:"review,omitempty"`  // record of a decision about what this supersedes, which holds on
+	Known   string          `json:"known,omitempty"`   // catalog.Report.Known
+	Parent  record.ObjectID `json:"parent,omitempty"`  // the document it was found in
 
 	Supersedes record.ObjectID `json:"supersedes,omitempty"`
 }
@@ -84,15 +87,15 @@ type label struct {
 
 // seal takes the identity out of a document and seals both halves in one pass.
 // Nothing but ciphertext reaches the spool.
-func (v *Vault) seal(in *incoming, k patientKeys) (*sealed, error) {
+func (v *Vault) seal(ctx context.Context, in *incoming, k patientKeys) (*sealed, error) {
 	s := &sealed{id: record.NewObjectID(), class: "objects", spool: v.spools.open(), keys: k, came: in.tap}
-	if err := v.sealInto(s, in); err != nil {
+	if err := v.sealInto(ctx, s, in); err != nil {
 		return nil, errors.Join(err, s.spool.Close())
 	}
 	return s, nil
 }
 
-func (v *Vault) sealInto(s *sealed, in *incoming) error {
+func (v *Vault) sealInto(ctx context.Context, s *sealed, in *incoming) error {
 	identity, k := v.spools.open(), s.keys
 	defer identity.Close()
 	raw, err := s.id.Bytes()
@@ -118,8 +121,9 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	if err != nil {
 		return err
 	}
-	if s.scrubbed, err = in.Scrub(pseudonyms, in.decision.release(), in.tap.original, content, script); err != nil {
-		return uploadError(err)
+	known := facts{Release: in.decision, Supersedes: in.supersedes, Parent: in.parent}
+	if s.scrubbed, known.Known, err = in.scrub(ctx, pseudonyms, content, script); err != nil {
+		return err
 	}
 	if s.scrubbed.Held == "" {
 		s.scrubbed.Held = in.withhold
@@ -132,17 +136,23 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 	}
 	size, sum := in.tap.original()
 	s.original = original{size, sum}
-	known := facts{Facts: s.scrubbed.Facts, Report: s.scrubbed.Report, Release: in.decision, Supersedes: in.supersedes}
+	v.refuseAttachments(in, &s.scrubbed)
+	known.Facts, known.Report = s.scrubbed.Facts, s.scrubbed.Report
 	known.Held = s.scrubbed.Held
 	if in.decision == nil || known.Held != "" {
 		known.Review = in.review
+	}
+	if s.scrubbed.Manifest != nil {
+		if err := sealJSON(sealer, envelope.Manifest, s.scrubbed.Manifest); err != nil {
+			return err
+		}
 	}
 	s.whoAt = s.spool.size
 	// who and facts stand last, next to the footer: together they are the tail that
 	// the catalog keeps.
 	if err := sealJSON(sealer, envelope.Who, who{
 		Attributes: s.scrubbed.Who, Study: in.identity.Study, Series: in.identity.Series, Instance: in.identity.Instance,
-		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title, BirthDate: in.birth,
+		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title, BirthDate: in.birth, PatientName: in.patientName,
 		Size: size, SHA256: hex.EncodeToString(sum[:]),
 		Stored: label{Category: in.category, By: in.by, At: v.cfg.Now().UTC(), Country: in.country},
 	}); err != nil {
@@ -156,6 +166,35 @@ func (v *Vault) sealInto(s *sealed, in *incoming) error {
 		return fmt.Errorf("seal: %w", err)
 	}
 	return nil
+}
+
+// scrub takes the identity out, and tells what the view depends on: see catalog.Report.
+func (in *incoming) scrub(ctx context.Context, p imaging.Pseudonyms, content, script io.Writer) (now imaging.Scrubbed, known string, err error) {
+	if !in.waits() {
+		if now, err = in.Scrub(p, in.decision.release(), in.tap.original, content, script); err != nil {
+			return now, "", uploadError(err)
+		}
+		return now, "", nil
+	}
+	if in.known == nil || in.giveUp {
+		if now, err = in.Scrub(p, in.decision.release(), in.tap.original, content, script); err != nil {
+			return now, "", uploadError(err)
+		}
+		if in.giveUp {
+			now.Held, known = redactionFailed, in.known.digest
+			now.Report.Reasons = []string{redactionFailed}
+			return now, known, nil
+		}
+		return now, catalog.KnownPending, nil
+	}
+	now, err = in.Incoming.(imaging.Redactable).Redact(ctx, in.known.Known, p, in.decision.release(), in.tap.original, content, script)
+	if refused := new(imaging.Refusal); errors.As(err, &refused) {
+		return now, "", uploadError(err)
+	}
+	if err != nil {
+		return now, "", fmt.Errorf("%w: %w", errRedactor, err)
+	}
+	return now, in.known.digest, nil
 }
 
 // pseudonyms are what replaces the identity of one patient.

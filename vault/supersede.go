@@ -25,6 +25,8 @@ type supersession struct {
 	old      catalog.Document // as it was looked at
 	persons  []string         // on whose word, where the vault itself acts
 	decision *decision        // of a person who has looked at the old one
+	known    *acquaintance    // what to redact by; nil: it is gathered where it is needed
+	giveUp   bool             // what is to be redacted stays held
 	// accept looks at what the document became before anything is stored; its error ends
 	// the supersession.
 	accept func(imaging.Scrubbed) error
@@ -65,7 +67,22 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 	}
 	defer in.close()
 	in.country = patient.Country
-	sealed, err := v.seal(in.incoming, k)
+	report, err := v.reportOf(ctx, s.old.ID)
+	if err != nil {
+		return "", err
+	}
+	if in.waits() && s.known == nil {
+		who, err := v.acquainted(ctx, patient, k)
+		if err != nil {
+			return "", err
+		}
+		s.known = &who
+	}
+	in.known, in.giveUp, in.parent = s.known, s.giveUp, report.Parent
+	if in.nesting, err = v.nestingOf(ctx, in.parent); err != nil {
+		return "", err
+	}
+	sealed, err := v.seal(ctx, in.incoming, k)
 	if err != nil {
 		return "", err
 	}
@@ -79,6 +96,9 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 		}
 	}
 	if err := v.proveRestorable(ctx, sealed, k); err != nil {
+		return "", err
+	}
+	if err := v.storeAttachments(ctx, in.incoming, sealed.scrubbed.Attachments); err != nil {
 		return "", err
 	}
 	said, err := v.said(ctx, patient.Token)
@@ -95,6 +115,17 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 		return "", err
 	}
 	return sealed.id, nil
+}
+
+func (v *Vault) reportOf(ctx context.Context, id record.ObjectID) (r catalog.Report, err error) {
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		r, err = tx.Report(ctx, id)
+		if errors.Is(err, catalog.ErrNotFound) {
+			return changedMeanwhile
+		}
+		return err
+	})
+	return r, err
 }
 
 func (v *Vault) patientOf(ctx context.Context, d catalog.Document) (p catalog.Patient, err error) {
@@ -126,7 +157,7 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 	}
 	in := &incoming{
 		kind: s.old.Kind, patient: s.old.Patient, study: s.old.Study, series: s.old.Series, instance: s.old.Instance,
-		category: s.old.Category, title: was.Title, by: s.old.By, review: s.old.Review, supersedes: s.old.ID, scrubber: v.cfg.Scrubbers[s.old.Kind], decision: s.decision,
+		category: s.old.Category, title: was.Title, patientName: was.PatientName, by: s.old.By, review: s.old.Review, supersedes: s.old.ID, scrubber: v.cfg.Scrubbers[s.old.Kind], decision: s.decision,
 	}
 	if s.old.Review != "" && s.decision == nil {
 		in.withhold = s.old.Held // a person has said so, and no rule says otherwise
@@ -142,6 +173,9 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 	if in.birth = was.BirthDate; in.birth != "" {
 		in.identity.BirthDate = in.birth
 	}
+	if in.patientName != "" {
+		in.identity.PatientName = in.patientName
+	}
 	return &returning{in, original}, nil
 }
 
@@ -155,7 +189,6 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 		v.discard(ctx, sealed)
 		return err
 	}
-	doc.By = s.old.By // who sent it has not changed
 	if s.decision == nil || doc.Held != "" {
 		doc.Review = s.old.Review
 	}
@@ -188,6 +221,13 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 			return fmt.Errorf("%w: a person has decided about the document meanwhile", errChanged)
 		}
 		if err := tx.Supersede(ctx, s.old.ID, doc); err != nil {
+			return err
+		}
+		report := catalog.Report{ID: sealed.id, Parent: in.parent}
+		if in.known != nil {
+			report.Known = in.known.digest
+		}
+		if err := tx.SetReport(ctx, report); err != nil {
 			return err
 		}
 		if err := v.takeAwayEverywhere(ctx, tx, s.old.ID); err != nil {

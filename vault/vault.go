@@ -64,6 +64,8 @@ type Config struct {
 
 	InsecureActors bool // only for tests of something else: no register is asked, everybody is who they say
 
+	Attachments Attachments // what becomes of files found inside documents; default AttachmentsStore
+
 	ContentOnly bool // this gateway has the content keys alone: it serves the de-identified view and nothing else
 
 	Uncertified bool // dev only: a region without a certification is nothing to be warned of
