@@ -31,6 +31,9 @@
 //	scope      of that credential, under which the act was allowed
 //	revoked    of an act about credentials: the person or the credential it is about,
 //	           and the time before which it was issued
+//	evidence   SHA-256 of the document of the house in which an act's ground is written
+//	generation of an act about a patient's keys: up to which generation they are
+//	           destroyed, or which one a patient who returns begins with
 //
 // A leaf holds no patient data, so that destroying a patient never touches the log.
 package audit
@@ -79,6 +82,7 @@ type Leaf struct {
 	Credential  string
 	Scope       string
 	Revoked     *Revoked // of acts about credentials
+	Generation  uint32   // of acts about a patient's keys: up to which they are destroyed; 0: none
 }
 
 // Revoked is whom or what an act about credentials is about: a person, or a credential.
@@ -136,6 +140,7 @@ type wireLeaf struct {
 	Credential  string      `json:"credential,omitempty"`
 	Scope       string      `json:"scope,omitempty"`
 	Revoked     *Revoked    `json:"revoked,omitempty"`
+	Generation  uint32      `json:"generation,omitempty"`
 }
 
 type wireCommit struct {
@@ -161,7 +166,7 @@ func (l Leaf) Encode() ([]byte, error) {
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
 		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient, Check: l.Check, Lost: l.Lost,
-		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked,
+		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked, Generation: l.Generation,
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
@@ -222,7 +227,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
 		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient, Check: w.Check, Lost: w.Lost,
-		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked,
+		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked, Generation: w.Generation,
 	}
 	if c := w.Commit; c != nil {
 		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions,
