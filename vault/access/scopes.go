@@ -111,6 +111,10 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "RelatedPerson")
 	case record.ActionGuardianList:
 		return of('s', "RelatedPerson")
+	case record.ActionCorrect, record.ActionUncorrect:
+		return of('u', "Patient")
+	case record.ActionCorrections:
+		return of('r', "Patient")
 	case record.ActionBreakglassList:
 		return of('s', "Flag")
 	case record.ActionBreakglassReview:

@@ -22,6 +22,7 @@ type Patient struct {
 	State      string // Active, Frozen or Erased
 	Country    string // ISO 3166-1 alpha-2
 	Created    time.Time
+	Corrected  int64 // how often their corrections have changed; 0: there never was one
 }
 
 // EnsurePatient inserts p unless its token is known, and returns what is there.
@@ -60,5 +61,5 @@ func (t *Tx) UpdatePatient(ctx context.Context, p Patient) error {
 
 func patient(row query.Patient) Patient {
 	return Patient{Token: record.PatientToken(row.Token), Generation: uint32(row.Generation),
-		State: row.State, Country: row.Country, Created: fromMillis(row.CreatedAt)}
+		State: row.State, Country: row.Country, Created: fromMillis(row.CreatedAt), Corrected: row.Corrected}
 }

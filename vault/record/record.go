@@ -211,6 +211,9 @@ const (
 	ActionGuardianAdd      Action = "guardian.add" // whose identity acts for a patient
 	ActionGuardianEnd      Action = "guardian.end"
 	ActionGuardianList     Action = "guardian.list"
+	ActionCorrect          Action = "correction.add" // what the patient's record says instead of their documents
+	ActionUncorrect        Action = "correction.undo"
+	ActionCorrections      Action = "correction.list"
 	ActionCaseList         Action = "case.list"
 	ActionCaseRead         Action = "case.read"
 	ActionCaseRequest      Action = "case.request" // put on record what somebody asks for

@@ -80,6 +80,7 @@ type Patient struct {
 	State      string
 	Country    string
 	CreatedAt  int64
+	Corrected  int64
 }
 
 type Rederivation struct {

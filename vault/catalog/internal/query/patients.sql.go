@@ -35,7 +35,7 @@ func (q *Queries) EndCare(ctx context.Context, arg EndCareParams) (int64, error)
 }
 
 const getPatient = `-- name: GetPatient :one
-SELECT token, generation, state, country, created_at FROM patients WHERE token = $1
+SELECT token, generation, state, country, created_at, corrected FROM patients WHERE token = $1
 `
 
 func (q *Queries) GetPatient(ctx context.Context, token string) (Patient, error) {
@@ -47,6 +47,7 @@ func (q *Queries) GetPatient(ctx context.Context, token string) (Patient, error)
 		&i.State,
 		&i.Country,
 		&i.CreatedAt,
+		&i.Corrected,
 	)
 	return i, err
 }
@@ -157,7 +158,7 @@ func (q *Queries) ListCares(ctx context.Context, patient string) ([]Care, error)
 }
 
 const lockPatient = `-- name: LockPatient :one
-SELECT token, generation, state, country, created_at FROM patients WHERE token = $1 FOR UPDATE
+SELECT token, generation, state, country, created_at, corrected FROM patients WHERE token = $1 FOR UPDATE
 `
 
 func (q *Queries) LockPatient(ctx context.Context, token string) (Patient, error) {
@@ -169,6 +170,7 @@ func (q *Queries) LockPatient(ctx context.Context, token string) (Patient, error
 		&i.State,
 		&i.Country,
 		&i.CreatedAt,
+		&i.Corrected,
 	)
 	return i, err
 }
