@@ -23,8 +23,10 @@ func physicians(t *testing.T, from vault.CareFromDICOM) *vaulttest.House {
 	if _, err := h.BeginStaff(t.Context(), "admin-1", house); err != nil {
 		t.Fatal(err)
 	}
-	until := time.Now().AddDate(1, 0, 0)
-	if _, err := h.PutInstitution(t.Context(), admin, vault.StaffInstitution{ID: "partner", Country: vaulttest.Home, Issuer: "PARTNER", Agreement: "A-1", AgreementUntil: &until}); err != nil {
+	if _, err := h.PutInstitution(t.Context(), admin, vault.StaffInstitution{ID: "partner", Country: vaulttest.Home, Issuer: "PARTNER"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.SetAgreement(t.Context(), admin, "partner", time.Now().AddDate(1, 0, 0).Format(time.DateOnly), strings.NewReader("%PDF-1.7")); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []vault.StaffPerson{

@@ -30,6 +30,7 @@ type act struct {
 	Origin  string // why the vault itself acts, as "dev-auto-care"
 
 	Recipient string // institution to which an export goes
+	Evidence  string // hex SHA-256 of the document of the house in which the act's ground is written
 	Birth     string // that a document on its way in states of the patient
 }
 
@@ -301,7 +302,7 @@ func (v *Vault) leaf(a act, d access.Decision) audit.Leaf {
 		Time: v.cfg.Now(), Actor: a.Actor.ID, Role: a.Actor.Role, Purpose: a.Actor.Purpose,
 		Action: a.Action, Patient: a.Patient, Object: a.Object, Origin: a.Origin, Recipient: a.Recipient,
 		View: d.View, Policies: d.Policies, Obligations: d.Obligations, Reason: d.Reason, Decision: audit.Deny,
-		Scope: d.Scope,
+		Scope: d.Scope, Evidence: a.Evidence,
 	}
 	l.Credential, _, _ = strings.Cut(a.Actor.Credentials, " ")
 	if d.Allow {

@@ -54,7 +54,7 @@ type StaffInstitution struct {
 	Country        string     `json:"country"`
 	Issuer         string     `json:"issuer"`                   // default Issuer of Patient ID (0010,0021) of what its people send
 	Own            bool       `json:"own,omitempty"`            // the house itself: it signs no agreement with itself
-	Agreement      string     `json:"agreement,omitempty"`      // reference of the signed compliance agreement
+	Agreement      string     `json:"agreement,omitempty"`      // "evidence:" and the id of the signed compliance agreement's document; older ones a reference in words
 	AgreementUntil *time.Time `json:"agreementUntil,omitempty"` // until when it binds; nil: none was signed
 	State          string     `json:"state"`
 	By             string     `json:"by,omitempty"`
@@ -403,6 +403,9 @@ func (v *Vault) putInstitution(ctx context.Context, changing act, i *StaffInstit
 	})
 	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return unavailable("catalog", err)
+	}
+	if changing.Evidence == "" && !i.keepsAgreement(institutionOf(before)) {
+		return agreementNeedsDocument
 	}
 	i.Revision, i.By = before.Revision+1, changing.Actor.ID
 	id := record.NewObjectID()

@@ -74,6 +74,35 @@ func (c *Client) PutInstitution(ctx context.Context, i vault.StaffInstitution) (
 	return put, err
 }
 
+// SetAgreement sends the signed agreement of an institution, a PDF, and the last day on
+// which it binds, YYYY-MM-DD.
+func (c *Client) SetAgreement(ctx context.Context, institution, expires string, document io.Reader) (i vault.StaffInstitution, err error) {
+	path := "/api/v1/staff/institutions/" + url.PathEscape(institution) + "/agreement?expires=" + url.QueryEscape(expires)
+	resp, err := c.do(ctx, http.MethodPut, path, http.Header{"Accept": {"application/json"}, "Content-Type": {"application/pdf"}}, document)
+	if err != nil {
+		return i, err
+	}
+	defer finish(resp)
+	if err := json.NewDecoder(resp.Body).Decode(&i); err != nil {
+		return i, fmt.Errorf("PUT %s: read the answer: %w", path, err)
+	}
+	return i, nil
+}
+
+// Agreement writes the signed agreement of an institution to w.
+func (c *Client) Agreement(ctx context.Context, institution string, w io.Writer) error {
+	path := "/api/v1/staff/institutions/" + url.PathEscape(institution) + "/agreement"
+	resp, err := c.do(ctx, http.MethodGet, path, http.Header{"Accept": {"application/pdf"}}, nil)
+	if err != nil {
+		return err
+	}
+	defer finish(resp)
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("GET %s: read the answer: %w", path, err)
+	}
+	return nil
+}
+
 // ImportStaff brings a file into the register: text/csv or application/fhir+json.
 func (c *Client) ImportStaff(ctx context.Context, contentType string, file io.Reader, dryRun bool) ([]vault.StaffImported, error) {
 	path := "/api/v1/staff/import"

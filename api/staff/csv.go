@@ -15,8 +15,8 @@ import (
 
 // columns of the CSV import, in any order. Roles are separated by spaces; trained is when
 // the last training was, a date or an RFC 3339 time. A line whose kind is "institution"
-// is one: subject is its id, trained until when its agreement binds, and issuer and
-// agreement are needed.
+// is one: subject is its id. An agreement that is named has to be the one on the register,
+// and trained a day until which that binds, or sooner: documents do not come by CSV.
 var columns = [...]string{"subject", "kind", "name", "roles", "institution", "country", "state", "trained", "reference", "issuer", "agreement"}
 
 // readCSV reads an import in CSV with a heading line (RFC 4180). What one line lacks is

@@ -53,9 +53,10 @@ func TestOrganizationsAreInstitutions(t *testing.T) {
 	}
 	var told []string
 	for _, i := range list.Institutions {
-		told = append(told, strings.Join([]string{i.ID, i.Name, i.Country, i.Issuer, i.Agreement, i.State}, "|"))
+		bound, _, _ := strings.Cut(i.Agreement, ":")
+		told = append(told, strings.Join([]string{i.ID, i.Name, i.Country, i.Issuer, bound, i.State}, "|"))
 	}
-	for _, want := range []string{"clinic|North Clinic, renamed|CN|NORTH|CA-1|active", "group|Group|SG|GROUP||active", "east||SG|EAST||active"} {
+	for _, want := range []string{"clinic|North Clinic, renamed|CN|NORTH|evidence|active", "group|Group|SG|GROUP||active", "east||SG|EAST||active"} {
 		if !slices.Contains(told, want) {
 			t.Errorf("institutions: %q; want %q among them", told, want)
 		}

@@ -31,6 +31,8 @@ func Register(r gin.IRouter, cfg Config) {
 	r.POST("/trainings", f.train)
 	r.GET("/institutions", f.institutions)
 	r.PUT("/institutions/:id", f.putInstitution)
+	r.PUT("/institutions/:id/agreement", f.setAgreement)
+	r.GET("/institutions/:id/agreement", f.agreement)
 	r.POST("/import", f.bringIn)
 }
 
@@ -167,7 +169,7 @@ func (f *face) institutions(c *gin.Context) {
 
 func (f *face) putInstitution(c *gin.Context) {
 	var body vault.StaffInstitution
-	if err := answer.Body(c.Request.Body, &body, `{"name": "…", "country": "CN", "issuer": "…", "agreement": "…", "agreementUntil": "2028-01-01T00:00:00Z"}`); err != nil {
+	if err := answer.Body(c.Request.Body, &body, `{"name": "…", "country": "CN", "issuer": "…"}`); err != nil {
 		answer.Error(c, err)
 		return
 	}
@@ -178,6 +180,24 @@ func (f *face) putInstitution(c *gin.Context) {
 	body.ID = c.Param("id")
 	i, err := f.vault.PutInstitution(c.Request.Context(), answer.Actor(c), body)
 	tell(c, http.StatusOK, i, err)
+}
+
+// setAgreement takes the signed document itself, application/pdf, and its last day as
+// ?expires=.
+func (f *face) setAgreement(c *gin.Context) {
+	i, err := f.vault.SetAgreement(c.Request.Context(), answer.Actor(c), c.Param("id"), c.Query("expires"), http.MaxBytesReader(c.Writer, c.Request.Body, vault.MaxAgreement+1))
+	tell(c, http.StatusOK, i, err)
+}
+
+func (f *face) agreement(c *gin.Context) {
+	signed, err := f.vault.AgreementOf(c.Request.Context(), answer.Actor(c), c.Param("id"))
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	c.Header("ETag", `"`+signed.SHA256+`"`)
+	c.Header("Content-Disposition", "attachment")
+	c.Data(http.StatusOK, "application/pdf", signed.Document)
 }
 
 // maxImport bounds an import in bytes.

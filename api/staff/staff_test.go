@@ -138,11 +138,28 @@ const year = "2026-03-01T00:00:00Z"
 // staffed enters a clinic with a clinician and a modality.
 func (h *hospital) staffed() {
 	h.t.Helper()
-	h.want(200, "boss", "PUT", "/api/v1/staff/institutions/clinic", `{"name":"North Clinic","country":"CN","issuer":"NORTH","agreement":"CA-1","agreementUntil":"2027-06-01T00:00:00Z"}`)
+	h.want(200, "boss", "PUT", "/api/v1/staff/institutions/clinic", `{"name":"North Clinic","country":"CN","issuer":"NORTH"}`)
 	h.want(201, "boss", "POST", "/api/v1/staff/people", `{"subject":"dr-li","name":"Li Testname","roles":["clinician"],"institution":"clinic","trainings":[{"at":"`+year+`","reference":"course 7"}]}`)
 	h.want(201, "boss", "POST", "/api/v1/staff/people", `{"subject":"ct-1","kind":"service","roles":["radiology"],"institution":"clinic"}`)
 	h.want(201, "boss", "POST", "/api/v1/staff/people", `{"subject":"boss-2","roles":["admin"],"institution":"house","trainings":[{"at":"`+year+`"}]}`)
 	h.want(201, "boss", "POST", "/api/v1/staff/people", `{"subject":"privacy","roles":["dpo"],"institution":"house","trainings":[{"at":"`+year+`"}]}`)
+	h.agree("clinic", "2027-05-31")
+}
+
+// agree stores an agreement and wants it back as it was; it returns what the register says
+// of it.
+func (h *hospital) agree(institution, expires string) string {
+	h.t.Helper()
+	signed := "%PDF-1.7 " + institution + " " + expires
+	path := "/api/v1/staff/institutions/" + institution + "/agreement"
+	var i vault.StaffInstitution
+	if err := json.Unmarshal([]byte(h.want(200, "boss", "PUT", path+"?expires="+expires, signed)), &i); err != nil {
+		h.t.Fatal(err)
+	}
+	if got := h.want(200, "privacy", "GET", path, ""); got != signed {
+		h.t.Errorf("the agreement is %q; want %q", got, signed)
+	}
+	return i.Agreement
 }
 
 func TestWhatIsTakenAwayIsGoneWithTheNextRequest(t *testing.T) {
@@ -184,12 +201,17 @@ func TestWhatIsTakenAwayIsGoneWithTheNextRequest(t *testing.T) {
 	h.everywhere("in another role", "dr-li", search, 403, "role-not-registered")
 	h.want(200, "boss", "PATCH", "/api/v1/staff/people/dr-li", `{"roles":["quality","clinician"]}`)
 
-	h.want(200, "boss", "PUT", "/api/v1/staff/institutions/clinic", `{"country":"CN","issuer":"NORTH","agreement":"CA-1","agreementUntil":"2026-03-02T09:00:00Z"}`)
+	signed := h.agree("clinic", "2029-05-31")
+	put := func(until, state string) {
+		t.Helper()
+		h.want(200, "boss", "PUT", "/api/v1/staff/institutions/clinic", `{"country":"CN","issuer":"NORTH","agreement":"`+signed+`","agreementUntil":"`+until+`","state":"`+state+`"}`)
+	}
+	put("2029-05-31T16:00:00Z", "suspended")
+	h.everywhere("institution suspended", "dr-li", search, 403, "institution-suspended")
+	put("2026-03-02T09:00:00Z", "active")
 	h.everywhere("agreement expired", "dr-li", search, 403, "agreement-expired")
 	h.everywhere("agreement expired, a machine", "ct-1", search, 403, "agreement-expired")
-	h.want(200, "boss", "PUT", "/api/v1/staff/institutions/clinic", `{"country":"CN","issuer":"NORTH","agreement":"CA-1","agreementUntil":"2029-06-01T00:00:00Z","state":"suspended"}`)
-	h.everywhere("institution suspended", "dr-li", search, 403, "institution-suspended")
-	h.want(200, "boss", "PUT", "/api/v1/staff/institutions/clinic", `{"country":"CN","issuer":"NORTH","agreement":"CA-1","agreementUntil":"2029-06-01T00:00:00Z"}`)
+	h.agree("clinic", "2029-05-31")
 	h.everywhere("bound again", "dr-li", "/api/v1/staff/me", 200, `"standing":"good"`)
 
 	// 30 days before the year is over there is a warning, at its end no access.
@@ -264,6 +286,10 @@ func (h *hospital) rebuilt() {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signed, err := fresh.AgreementOf(t.Context(), record.Actor{ID: "op", Role: record.RoleAdmin, Purpose: record.PurposeSystem, Inside: true}, "clinic")
+	if err != nil || string(signed.Document) != "%PDF-1.7 clinic 2029-05-31" {
+		t.Errorf("the agreement after the rebuild: %q, %v", signed.Document, err)
+	}
 	after, err := json.Marshal(p)
 	if err != nil || strings.TrimSpace(before) != string(after) {
 		t.Errorf("after the rebuild: %s, %v; want %s", after, err, before)
@@ -294,6 +320,15 @@ func TestNobodyChangesTheOwnEntryAndFewChangeAny(t *testing.T) {
 		{"boss", "POST", "/api/v1/staff/people", `{"subject":"x","roles":["clinician"],"institution":"clinic","trainings":[{"at":"2026-03-03T00:00:00Z"}]}`, 400, "bad-training"},
 		{"boss", "PUT", "/api/v1/staff/institutions/clinic", `{"country":"cn","issuer":"NORTH"}`, 400, "bad-country"},
 		{"boss", "PUT", "/api/v1/staff/institutions/clinic", `{"country":"CN","issuer":"NORTH","agreementUntil":"2028-01-01T00:00:00Z"}`, 400, "no-agreement"},
+		{"boss", "PUT", "/api/v1/staff/institutions/clinic", `{"country":"CN","issuer":"NORTH","agreement":"in words","agreementUntil":"2026-04-01T00:00:00Z"}`, 400, "agreement-document"},
+		{"boss", "PUT", "/api/v1/staff/institutions/fresh", `{"country":"CN","issuer":"NORTH","agreement":"in words"}`, 400, "agreement-document"},
+		{"boss", "PUT", "/api/v1/staff/institutions/clinic/agreement?expires=2027-01-01", "no PDF", 400, "bad-agreement"},
+		{"boss", "PUT", "/api/v1/staff/institutions/clinic/agreement?expires=2027-13-01", "%PDF-1.7", 400, "bad-date"},
+		{"boss", "PUT", "/api/v1/staff/institutions/clinic/agreement?expires=2026-03-01", "%PDF-1.7", 400, "expired"},
+		{"boss", "PUT", "/api/v1/staff/institutions/nowhere/agreement?expires=2027-01-01", "%PDF-1.7", 404, ""},
+		{"privacy", "PUT", "/api/v1/staff/institutions/clinic/agreement?expires=2027-01-01", "%PDF-1.7", 403, "role-not-permitted"},
+		{"dr-li", "GET", "/api/v1/staff/institutions/clinic/agreement", "", 403, "role-not-permitted"},
+		{"boss", "GET", "/api/v1/staff/institutions/house/agreement", "", 404, ""},
 	} {
 		status, text, _ := h.ask(1, row.subject, row.method, row.path, row.body)
 		if status != row.status || !strings.Contains(text, row.code) {
@@ -319,7 +354,8 @@ func TestImport(t *testing.T) {
 		return strings.Join(list, ", ")
 	}
 	file := "\ufeffsubject,kind,name,roles,institution,country,trained,issuer,agreement\r\n" +
-		"south,institution,South Clinic,,,SG,2030-01-01,SOUTH,CA-2\r\n" +
+		"south,institution,South Clinic,,,SG,,SOUTH,\r\n" +
+		"west,institution,West Clinic,,,SG,2030-01-01,WEST,CA-2\r\n" +
 		"dr-who,,Who Testname,clinician quality,south,,2026-02-01,,\r\n" +
 		"dr-li,,,,south,,,,\r\n" +
 		"ct-1,service,,radiology,clinic,,,,\r\n" +
@@ -328,7 +364,7 @@ func TestImport(t *testing.T) {
 		"boss,,,clinician,,,,,\r\n" +
 		"z,,,clinician\r\n" +
 		"w,,,clinician,nowhere,,,,\r\n"
-	want := "south added, dr-who added, dr-li changed, ct-1 unchanged, x refused bad-roles, refused bad-date, boss refused own-entry, refused field-count, w refused no-institution"
+	want := "south added, west refused agreement-document, dr-who added, dr-li changed, ct-1 unchanged, x refused bad-roles, refused bad-date, boss refused own-entry, refused field-count, w refused no-institution"
 	for range 2 {
 		if got := outcomes("?dryRun=true", file); got != want {
 			t.Errorf("dry run: %s; want %s", got, want)
@@ -338,6 +374,8 @@ func TestImport(t *testing.T) {
 	if got := outcomes("", file); got != want {
 		t.Errorf("import: %s; want %s", got, want)
 	}
+	h.everywhere("no agreement", "dr-who", "/api/v1/staff/me", 403, "agreement-expired")
+	h.agree("south", "2029-12-31")
 	h.everywhere("after the import", "dr-who", "/api/v1/staff/me", 200, "Who Testname")
 	if got := outcomes("", file); got != strings.NewReplacer("added", "unchanged", "changed", "unchanged", "unchanged", "unchanged").Replace(want) {
 		t.Errorf("import again: %s", got)

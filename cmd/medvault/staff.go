@@ -22,7 +22,7 @@ import (
 func newStaffCommand(a *app) *cobra.Command {
 	return newGroup("staff", "who belongs to the staff, of which institution, in which roles, trained when",
 		newStaffListCommand(a), newStaffShowCommand(a), newStaffAddCommand(a), newStaffSuspendCommand(a), newStaffTrainCommand(a),
-		newInstitutionCommand(a), newStaffImportCommand(a), newStaffInitCommand(a))
+		newInstitutionCommand(a), newAgreementCommand(a), newStaffImportCommand(a), newStaffInitCommand(a))
 }
 
 func newStaffListCommand(a *app) *cobra.Command {
@@ -259,23 +259,18 @@ func institutionRows(list []vault.StaffInstitution) [][]string {
 func newInstitutionPutCommand(a *app) *cobra.Command {
 	var at connection
 	var i vault.StaffInstitution
-	var until string
 	cmd := &cobra.Command{
 		Use:     "put ID --country CC --issuer ISSUER",
 		Short:   "add an institution, or replace what the register says of it",
-		Example: "  medvault staff institution put north-clinic --country CN --issuer NORTH --agreement CA-2026-17 --until 2028-12-31T23:59:59+08:00",
+		Example: "  medvault staff institution put north-clinic --country CN --issuer NORTH\n  medvault staff agreement north-clinic --document signed.pdf --expires 2028-12-31",
 		Args:    wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i.ID = args[0]
-			if until != "" {
-				end, err := time.Parse(time.RFC3339, until)
-				if err != nil {
-					return usagef("--until %q: want a time like 2028-12-31T23:59:59+08:00", until)
-				}
-				i.AgreementUntil = &end
-			}
 			to, err := at.open()
 			if err != nil {
+				return err
+			}
+			if err := keepAgreement(cmd.Context(), to, &i); err != nil {
 				return err
 			}
 			put, err := to.PutInstitution(cmd.Context(), i)
@@ -290,8 +285,6 @@ func newInstitutionPutCommand(a *app) *cobra.Command {
 	flags.StringVar(&i.Country, "country", "", "where it lies, ISO 3166-1 alpha-2")
 	flags.StringVar(&i.Issuer, "issuer", "", "Issuer of Patient ID of documents that name none; a patient's token is made from it")
 	flags.BoolVar(&i.Own, "own", false, "the house itself: it needs no agreement")
-	flags.StringVar(&i.Agreement, "agreement", "", "document id or file number of the signed compliance agreement")
-	flags.StringVar(&until, "until", "", "until when the agreement binds, RFC 3339")
 	flags.StringVar(&i.State, "state", staff.Active, "active or suspended")
 	at.addFlags(cmd, record.RoleAdmin)
 	return cmd
@@ -308,7 +301,8 @@ stops no other. --dry-run tells what would happen and writes nothing.
 
 CSV has a heading with some of: subject, kind, name, roles, institution, country, state,
 trained, reference, issuer, agreement. Roles are separated by spaces. A line whose kind is
-institution is one: subject is its id, trained the day until which its agreement binds.
+institution is one: subject is its id. Agreements come with their documents: see staff
+agreement.
 
 Of a FHIR Bundle, Organization, Practitioner and PractitionerRole are read. The subject of a
 person is the identifier of system urn:medvault:subject, or the first. The id of an

@@ -82,6 +82,7 @@ type Leaf struct {
 	Credential  string
 	Scope       string
 	Revoked     *Revoked // of acts about credentials
+	Evidence    string   // hex SHA-256
 	Generation  uint32   // of acts about a patient's keys: up to which they are destroyed; 0: none
 }
 
@@ -140,6 +141,7 @@ type wireLeaf struct {
 	Credential  string      `json:"credential,omitempty"`
 	Scope       string      `json:"scope,omitempty"`
 	Revoked     *Revoked    `json:"revoked,omitempty"`
+	Evidence    string      `json:"evidence,omitempty"`
 	Generation  uint32      `json:"generation,omitempty"`
 }
 
@@ -166,7 +168,7 @@ func (l Leaf) Encode() ([]byte, error) {
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
 		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient, Check: l.Check, Lost: l.Lost,
-		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked, Generation: l.Generation,
+		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked, Evidence: l.Evidence, Generation: l.Generation,
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
@@ -227,7 +229,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
 		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient, Check: w.Check, Lost: w.Lost,
-		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked, Generation: w.Generation,
+		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked, Evidence: w.Evidence, Generation: w.Generation,
 	}
 	if c := w.Commit; c != nil {
 		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions,
@@ -268,6 +270,9 @@ func (w wireLeaf) check() error {
 	}
 	if w.Window < 0 || w.Window > int64(maxWindow/time.Second) {
 		return fmt.Errorf("window is not between 0 and %s", maxWindow)
+	}
+	if w.Evidence != "" && !isSHA256(w.Evidence) {
+		return errors.New("evidence is not 64 lower-case hex digits")
 	}
 	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin, w.Recipient, w.Credential, w.Scope}, w.Policies...)
 	texts = append(append(texts, w.Obligations...), w.Persons...)

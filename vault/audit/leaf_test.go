@@ -62,10 +62,13 @@ func TestLeafIsCanonical(t *testing.T) {
 	exported := audit.Leaf{Time: start, Actor: "q-1", Action: "document.export", Patient: patient, Decision: audit.Allow, Recipient: "University Hospital"}
 	revoked := audit.Leaf{Time: start, Actor: "dpo-1", Action: record.ActionRevoke, Decision: audit.Allow, Credential: "jti:7", Scope: "user/Basic.c",
 		Revoked: &audit.Revoked{Subject: "dr-1", Before: 1795334400}}
+	proven := audit.Leaf{Time: start, Actor: "admin-1", Action: "staff.manage", Decision: audit.Allow, Evidence: strings.Repeat("0a", 32)}
 	tests := []struct {
 		leaf audit.Leaf
 		want string
 	}{
+		{proven, `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"admin-1","action":"staff.manage","decision":"allow",` +
+			`"evidence":"` + strings.Repeat("0a", 32) + `"}`},
 		{revoked, `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"dpo-1","action":"revocation.add","decision":"allow",` +
 			`"credential":"jti:7","scope":"user/Basic.c","revoked":{"subject":"dr-1","before":1795334400}}`},
 		{readLeaf(), `{"v":1,"time":"2026-11-22T08:00:00.123Z","actor":"dr-1","role":"clinician","purpose":"TREAT","action":"document.read",` +
