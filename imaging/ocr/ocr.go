@@ -38,6 +38,14 @@ type Word struct {
 	Confidence float64 // 0 to 100
 }
 
+// Layout says what a picture looks like.
+type Layout int
+
+const (
+	Sparse Layout = 11 // words here and there
+	Report Layout = 3  // a page with columns, tables and paragraphs
+)
+
 var languages = regexp.MustCompile(`\A[A-Za-z0-9_]+(\+[A-Za-z0-9_]+)*\z`)
 
 // New checks the configuration and asks the program for its languages.
@@ -74,6 +82,11 @@ func New(c Config) (*Reader, error) {
 // Words reads a picture. The timeout counts from the call on, the wait for a turn
 // included.
 func (r *Reader) Words(ctx context.Context, m *image.Gray) ([]Word, error) {
+	return r.Read(ctx, m, Sparse)
+}
+
+// Read is Words for a picture of which it is known what it looks like.
+func (r *Reader) Read(ctx context.Context, m *image.Gray, layout Layout) ([]Word, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.c.Timeout)
 	defer cancel()
 	select {
@@ -82,7 +95,7 @@ func (r *Reader) Words(ctx context.Context, m *image.Gray) ([]Word, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("ocr: wait for a turn: %w", ctx.Err())
 	}
-	out, err := r.run(ctx, pgm(m), "stdin", "stdout", "--psm", "11", "-l", r.c.Languages, "tsv")
+	out, err := r.run(ctx, pgm(m), "stdin", "stdout", "--psm", strconv.Itoa(int(layout)), "-l", r.c.Languages, "tsv")
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 // Request asks for a page.
 type Request struct {
 	Page int // from 0
-	DPI  int // pixels an inch; fewer are drawn where the page is very large
+	DPI  int // pixels an inch; fewer are drawn where the page is very large; 0 for no pixels
 	Text bool
 }
 
@@ -32,7 +32,7 @@ func DecodeRequest(p []byte) (Request, error) {
 		return Request{}, ErrFrame
 	}
 	r := Request{Page: int(binary.BigEndian.Uint32(p)), DPI: int(binary.BigEndian.Uint32(p[4:])), Text: p[8] == 1}
-	if r.Page >= MaxPages || r.DPI < 10 || r.DPI > 600 {
+	if r.Page >= MaxPages || r.DPI != 0 && r.DPI < 10 || r.DPI > 600 {
 		return Request{}, ErrFrame
 	}
 	return r, nil
@@ -105,7 +105,7 @@ type Page struct {
 	Width, Height float32 // points, as it is seen
 	Chars         []Char  // in the order of the content
 	Images        []Rect
-	Pixels        *image.RGBA // opaque
+	Pixels        *image.RGBA // opaque; empty if none were asked for
 }
 
 // Size is how many columns and rows a page has at so many pixels an inch: fewer where
@@ -179,7 +179,7 @@ func DecodePage(p []byte) (Page, error) {
 	d := decoder{p: p}
 	page := Page{Width: d.number(), Height: d.number()}
 	chars, images, columns, rows := d.count(MaxChars), d.count(MaxImages), d.count(1<<16), d.count(1<<16)
-	if d.bad || page.Width <= 0 || page.Height <= 0 || columns*rows > MaxPixels || columns*rows == 0 ||
+	if d.bad || page.Width <= 0 || page.Height <= 0 || columns*rows > MaxPixels || (columns == 0) != (rows == 0) ||
 		len(d.p) != chars*charBytes+images*16+3*columns*rows {
 		return Page{}, ErrFrame
 	}

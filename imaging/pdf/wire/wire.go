@@ -6,7 +6,7 @@
 // before they are believed, and numbers that make no sense are an error.
 //
 //	frame     kind u8 | length u32 (big endian) | payload
-//	ask       'O' the document · 'P' page u32, pixels an inch u32, text u8
+//	ask       'O' the document · 'P' page u32, pixels an inch u32 (0: none), text u8
 //	first     'h' what encloses the process, as JSON
 //	answer    'o' facts as JSON · 'p' page (see Page) · 'e' code as text
 //

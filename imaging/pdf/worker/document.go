@@ -148,7 +148,9 @@ func (d *document) page(ask wire.Request) (wire.Page, error) {
 			return wire.Page{}, err
 		}
 	}
-	out.Pixels, err = d.draw(page, out, ask.DPI)
+	if out.Pixels = new(image.RGBA); ask.DPI > 0 {
+		out.Pixels, err = d.draw(page, out, ask.DPI)
+	}
 	return out, err
 }
 
