@@ -72,11 +72,12 @@ func filter() error {
 }
 
 // program is the filter: another architecture ends the process, calls of the list pass,
-// threads may begin but no process, all else is EPERM.
+// threads may begin but no process, all else is refused.
 func program(arch uint32, numbers []uint32) []unix.SockFilter {
 	const (
 		load, equal, set, back             = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, unix.BPF_RET | unix.BPF_K
 		kill, allow, refuse         uint32 = 0x80000000, 0x7fff0000, 0x00050000 | uint32(unix.EPERM)
+		absent                      uint32 = 0x00050000 | uint32(unix.ENOSYS)
 		nrAt, archAt, firstArgument        = 0, 4, 16
 	)
 	p := []unix.SockFilter{
@@ -87,6 +88,8 @@ func program(arch uint32, numbers []uint32) []unix.SockFilter {
 		p = append(p, unix.SockFilter{Code: equal, Jf: 1, K: n}, unix.SockFilter{Code: back, K: allow})
 	}
 	return append(p,
+		unix.SockFilter{Code: equal, Jf: 1, K: unix.SYS_CLONE3}, // its arguments cannot be looked at; libraries fall back to clone
+		unix.SockFilter{Code: back, K: absent},
 		unix.SockFilter{Code: equal, Jf: 3, K: unix.SYS_CLONE},
 		unix.SockFilter{Code: load, K: firstArgument},
 		unix.SockFilter{Code: set, Jf: 1, K: unix.CLONE_THREAD},
