@@ -224,26 +224,6 @@ func (w *ward) reads(gateway int, who *person, p *patientFile, purpose record.Pu
 	return want
 }
 
-// searches compares what a search shows with the promises about every patient.
-func (w *ward) searches(gateway int, who *person, purpose record.Purpose) (cells int) {
-	w.t.Helper()
-	got := w.request(gateway, who, "/dicomweb/studies?includefield=00100020", purpose)
-	_, may, _ := promises.Decide(w.cell(who, nil, purpose, record.ActionSearch))
-	if may != (got.Code == 200 || got.Code == 204) {
-		w.t.Errorf("gateway %d: %s searches for %s: %d; want allowed %v", gateway, who.id, purpose, got.Code, may)
-	}
-	for _, p := range w.patients {
-		view, want, clause := promises.Decide(w.cell(who, p, purpose, record.ActionSearch))
-		named, coded := strings.Contains(got.Body.String(), p.ID), strings.Contains(got.Body.String(), string(p.stored.Patient))
-		if named != (want && view == record.ViewOriginal) || coded != (want && view == record.ViewDeidentified) {
-			w.t.Errorf("gateway %d: %s searches for %s: named %v, coded %v; want %v, view %q by clause %s: %+v",
-				gateway, who.id, purpose, named, coded, want, view, clause, w.cell(who, p, purpose, record.ActionSearch))
-		}
-		cells++
-	}
-	return cells + 1
-}
-
 func (w *ward) request(gateway int, who *person, path string, purpose record.Purpose) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", path, nil)
 	r.Header.Set("Authorization", "Bearer "+who.token)
@@ -255,49 +235,6 @@ func (w *ward) request(gateway int, who *person, path string, purpose record.Pur
 
 func purposes() []record.Purpose {
 	return []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL"}
-}
-
-// The matrix through HTTP: every person for every purpose searches, and so is decided about
-// every patient, reads every document, and asks for what belongs to nobody.
-func TestEveryPromiseThroughHTTP(t *testing.T) {
-	t.Parallel()
-	w := newWard(t, 1)
-	plain, treated := w.admit(1, "19700101"), w.admit(2, "19700101")
-	research := w.admit(3, "19700101", saysResearch)
-	refused := w.admit(4, "19700101", saysResearch, saysNoUse)
-	abroad := w.admit(5, "19700101", saysAbroad)
-	child := w.admit(6, w.now().AddDate(-9, 0, 0).Format("20060102"))
-	child.minor = true
-	for _, who := range w.people {
-		if who.role == "clinician" {
-			for _, p := range []*patientFile{treated, refused, abroad, child} {
-				w.treat(0, who, p)
-			}
-		}
-		if who.id == "quality-1" || who.id == "operator-1" {
-			w.treat(0, who, treated) // a relationship alone opens nothing
-		}
-	}
-	cells, allowed := 0, 0
-	house := map[string]record.Action{"/api/v1/regions": record.ActionRegions, "/api/v1/audit?limit=1": record.ActionAuditRead}
-	for _, who := range w.people {
-		for _, purpose := range purposes() {
-			cells += w.searches(0, who, purpose)
-			for path, action := range house {
-				got := w.request(0, who, path, purpose)
-				if _, want, clause := promises.Decide(w.cell(who, nil, purpose, action)); want != (got.Code == 200) {
-					t.Errorf("%s does %s for %s: %d; want allowed %v by clause %s", who.id, action, purpose, got.Code, want, clause)
-				}
-				cells++
-			}
-			for _, p := range []*patientFile{plain, treated, research, refused, abroad, child} {
-				if cells++; w.reads(0, who, p, purpose) {
-					allowed++
-				}
-			}
-		}
-	}
-	t.Logf("%d cells through HTTP, %d reads allowed", cells, allowed)
 }
 
 // Whatever is given and taken away, by whom and through which gateway ever: what can be

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -68,7 +69,7 @@ func cellsOf(role record.Role) func(func(promises.Cell) bool) {
 						return
 					}
 				}
-				for _, action := range []record.Action{"document.store", "document.read", "document.search", "document.export", "care.add", "care.list"} {
+				for _, action := range []record.Action{"document.store", "document.read", "document.search", "document.export", "care.add", "care.list", "consent.add", "consent.list"} {
 					for bits := range 1 << 4 {
 						c := base
 						c.Action, c.Treats, c.Research, c.Refused, c.Kept = action, bits&1 != 0, bits&2 != 0, bits&4 != 0, bits&8 != 0
@@ -76,7 +77,7 @@ func cellsOf(role record.Role) func(func(promises.Cell) bool) {
 							continue // nobody in bad standing does anything
 						}
 						for i, age := range ages() {
-							if i > 0 && (standing != good || action == "care.add" || action == "care.list") {
+							if i > 0 && (standing != good || action == "care.add" || strings.HasSuffix(string(action), ".list") && role != record.RolePatient && role != record.RoleGuardian) {
 								break
 							}
 							if c.Age = age; !yield(c) {
