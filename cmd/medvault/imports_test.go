@@ -31,7 +31,7 @@ var importMap = map[string][]string{
 	// The front door joins the rooms.
 	"vault": {
 		"vault/record", "vault/access", "vault/consent", "vault/residency", "vault/retention",
-		"vault/rights", "vault/breach", "vault/staff", "vault/workday", "vault/audit", "vault/atna", "vault/catalog",
+		"vault/rights", "vault/alarm", "vault/breach", "vault/staff", "vault/workday", "vault/audit", "vault/atna", "vault/catalog",
 		"storage", "storage/replica", "keys", "keys/envelope", "keys/token", "imaging", "imaging/subject", // what people write must not name the patient
 	},
 	"vault/record":    {},
@@ -42,6 +42,7 @@ var importMap = map[string][]string{
 	"vault/rights":    {"vault/record"},
 	"vault/breach":    {"vault/record"},
 	"vault/workday":   {},
+	"vault/alarm":     {}, // by which way people are told, and what
 	"vault/staff":     {"vault/record"},
 	"vault/audit":     {"vault/record"},
 	"vault/atna":      {"vault/record", "vault/audit"},                                               // the log in the words of a repository
@@ -71,6 +72,7 @@ var importMap = map[string][]string{
 	"imaging/pdf/wire":      {},                   // what is said to the process that opens PDFs
 	"imaging/pdf/facsimile": {},                   // the new document
 	"imaging/pdf/worker":    {"imaging/pdf/wire"}, // that process: knows no patient
+	"imaging/pdf/pdftest":   {"imaging/pdf/...", "imaging/ocr"},
 	"imaging/subject":       {},                   // who the patient is, in text and in bytes
 	"imaging/descriptor":    {"imaging/subject"},
 	"imaging/mention":       {"imaging/subject", "imaging/descriptor"}, // where a page names somebody

@@ -21,6 +21,9 @@ import (
 )
 
 func main() {
+	if isPDFWorker(os.Args) {
+		os.Exit(openPDFs(os.Args))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
