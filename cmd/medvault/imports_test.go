@@ -73,6 +73,8 @@ var importMap = map[string][]string{
 	"imaging/pdf/facsimile": {},                   // the new document
 	"imaging/pdf/worker":    {"imaging/pdf/wire"}, // that process: knows no patient
 	"imaging/pdf/pdftest":   {"imaging/pdf/...", "imaging/ocr"},
+	"imaging/report":        {"imaging", "imaging/pdf", "imaging/mention", "imaging/subject"},
+	"imaging/fhir":          {"imaging", "imaging/mention", "imaging/subject"},
 	"imaging/subject":       {},                   // who the patient is, in text and in bytes
 	"imaging/descriptor":    {"imaging/subject"},
 	"imaging/mention":       {"imaging/subject", "imaging/descriptor"}, // where a page names somebody
@@ -87,7 +89,7 @@ var importMap = map[string][]string{
 var adapters = []string{
 	"storage/dir", "storage/minio", "storage/aws",
 	"keys/transit", "keys/insecure",
-	"imaging/dicom", "imaging/pdf",
+	"imaging/dicom", "imaging/pdf", "imaging/report", "imaging/fhir",
 }
 
 // A test may use its own room's suites and adapters, and what its room joins.
