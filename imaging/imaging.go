@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 
 	"medvault/imaging/subject"
 )
@@ -55,6 +56,9 @@ type Identity struct {
 	StudyDate               string // YYYYMMDD
 	AccessionNumber         string
 	Modality                string
+
+	PatientIDs   []string // all numbers of the patient that a FHIR document names, whoever issued them
+	ResourceType string   // of a FHIR document
 }
 
 // Pseudonyms is what identity is replaced with. Every func is deterministic: the
@@ -64,6 +68,13 @@ type Pseudonyms struct {
 	UID       func(original string) string                  // a 2.25 UID
 	ID        func(attribute, value string, max int) string // VR-legal token for accession and other ids, at most max characters
 	ShiftDays int                                           // added to every date
+}
+
+// Short is the beginning of the patient token, as it stands in text and pictures: a
+// reader of both sees that a report and an image are of one patient.
+func (p Pseudonyms) Short() string {
+	short := strings.ToUpper(strings.TrimPrefix(p.Patient, "p"))
+	return short[:min(len(short), 6)]
 }
 
 // Original tells size and SHA-256 of the raw input read so far; it is asked once,

@@ -75,7 +75,7 @@ var importMap = map[string][]string{
 	"imaging/pdf/pdftest":   {"imaging/pdf/...", "imaging/ocr"},
 	"imaging/report":        {"imaging", "imaging/pdf", "imaging/mention", "imaging/subject"},
 	"imaging/fhir":          {"imaging", "imaging/mention", "imaging/subject"},
-	"imaging/subject":       {},                   // who the patient is, in text and in bytes
+	"imaging/subject":       {}, // who the patient is, in text and in bytes
 	"imaging/descriptor":    {"imaging/subject"},
 	"imaging/mention":       {"imaging/subject", "imaging/descriptor"}, // where a page names somebody
 	"imaging/rle":           {},
