@@ -549,10 +549,7 @@ func (r *rebuild) document(ctx context.Context, t *taken, sealed *object, k pati
 	d := catalog.Document{Fingerprint: r.v.tokens.Fingerprint([32]byte(sum)), Category: w.Stored.Category, By: w.Stored.By,
 		Held: t.facts.Held, Rules: t.facts.Report.Rules.Digest, Review: t.facts.Review}
 	if d.Category == "" { // sealed before there were labels
-		d.Category = "imaging"
-		if row.Kind == record.KindPDF {
-			d.Category = "report"
-		}
+		d.Category = defaultCategory(row.Kind, id.ResourceType)
 	}
 	if row.Kind == record.KindDICOM {
 		d.Study, d.Series, d.Instance = r.v.tokens.UID(id.Study), r.v.tokens.UID(id.Series), r.v.tokens.UID(id.Instance)
@@ -669,7 +666,7 @@ func (r *rebuild) take(ctx context.Context, tx *catalog.Tx, t taken, waited stri
 			return err
 		}
 	}
-	if err := takeGuardians(ctx, tx, t); err != nil {
+	if err := errors.Join(takeGuardians(ctx, tx, t), takeCases(ctx, tx, t.id, t.stored.Type, t.value)); err != nil {
 		return err
 	}
 	if t.stored.Type == recordCare {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -73,13 +74,13 @@ func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
 		}
 		kind, ok := imaging.Sniff(head)
 		if !ok {
-			return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance or a PDF")
+			return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance, a PDF, a JPEG, PNG or TIFF, or a FHIR R4 resource in JSON")
 		}
 		in.kind = record.Kind(kind)
 	}
 	scrubber := v.cfg.Scrubbers[in.kind]
 	if scrubber == nil {
-		return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance or a PDF")
+		return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance, a PDF, a JPEG, PNG or TIFF, or a FHIR R4 resource in JSON")
 	}
 	doc, err := scrubber.Begin(in.body)
 	if err != nil {
@@ -95,6 +96,9 @@ func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
 // check refuses a patient's number and issuer that no DICOM document could hold (VR
 // LO, PS3.5 6.2): they could never be found again.
 func (up Upload) check() error {
+	if !utf8.ValidString(up.PatientName) || len(up.PatientName) > 256 || strings.ContainsFunc(up.PatientName, unicode.IsControl) {
+		return record.Refuse(record.ErrInvalid, "bad-patient-name", "a patient's name has at most 256 bytes and no control characters")
+	}
 	for code, value := range map[string]string{"bad-patient-id": up.PatientID, "bad-issuer": up.Issuer} {
 		illegal := func(r rune) bool { return r == '\\' || unicode.IsControl(r) }
 		if !utf8.ValidString(value) || utf8.RuneCountInString(value) > 64 || strings.ContainsFunc(value, illegal) {
@@ -110,12 +114,14 @@ func (up Upload) check() error {
 // name gives patient and document their pseudonyms.
 func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
 	id := &in.identity
-	if in.kind == record.KindPDF {
-		id.PatientID, id.Issuer, id.BirthDate = up.PatientID, up.Issuer, up.BirthDate
-		in.birth = up.BirthDate
+	if in.kind != record.KindDICOM {
+		if err := up.identify(id); err != nil {
+			return err
+		}
+		in.birth, in.patientName = up.BirthDate, up.PatientName
 	}
 	if id.PatientID == "" {
-		return record.Refuse(record.ErrInvalid, "missing-patient-id", "name the patient: Patient ID (0010,0020) in DICOM, patientId with a report")
+		return record.Refuse(record.ErrInvalid, "missing-patient-id", "name the patient: Patient ID (0010,0020) in DICOM, patientId with any other document")
 	}
 	if up.Study != "" && in.kind == record.KindDICOM && up.Study != id.Study {
 		return record.Refuse(record.ErrConflict, "study-mismatch", "send the instance to its own study")
@@ -130,16 +136,54 @@ func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
 	if in.kind == record.KindDICOM {
 		in.study, in.series, in.instance = v.tokens.UID(id.Study), v.tokens.UID(id.Series), v.tokens.UID(id.Instance)
 	}
-	if in.category == "" {
-		in.category = "imaging"
-		if in.kind == record.KindPDF {
-			in.category = "report"
-		}
-	}
+	in.category = cmp.Or(in.category, defaultCategory(in.kind, id.ResourceType))
 	if !categories[in.category] {
 		return record.Refuse(record.ErrInvalid, "unknown-category", "use one of: imaging, report, history, diagnosis, result, treatment-plan, prescription, allergy, other")
 	}
 	return nil
+}
+
+// identify completes the identity of a document that does not say it, or not all of it.
+func (up Upload) identify(id *imaging.Identity) error {
+	id.PatientID, id.Issuer = up.PatientID, up.Issuer
+	if len(id.PatientIDs) > 0 {
+		if id.PatientID = cmp.Or(id.PatientID, id.PatientIDs[0]); !slices.Contains(id.PatientIDs, id.PatientID) {
+			return record.Refuse(record.ErrConflict, "patient-mismatch", "the document names another patient than the request: send the right document, or leave patientId out")
+		}
+	}
+	id.BirthDate, id.PatientName = cmp.Or(up.BirthDate, id.BirthDate), cmp.Or(up.PatientName, id.PatientName)
+	return nil
+}
+
+// defaultCategory is the category of what its sender gave none.
+func defaultCategory(kind record.Kind, resource string) string {
+	switch kind {
+	case record.KindDICOM:
+		return "imaging"
+	case record.KindPDF:
+		return "report"
+	case record.KindScan:
+		return "other"
+	}
+	switch resource {
+	case "DiagnosticReport", "Composition":
+		return "report"
+	case "Observation", "Specimen":
+		return "result"
+	case "Condition", "ClinicalImpression":
+		return "diagnosis"
+	case "MedicationRequest", "MedicationStatement", "MedicationAdministration", "Medication":
+		return "prescription"
+	case "AllergyIntolerance":
+		return "allergy"
+	case "CarePlan", "Goal", "ServiceRequest":
+		return "treatment-plan"
+	case "Procedure", "Immunization", "FamilyMemberHistory", "Encounter":
+		return "history"
+	case "ImagingStudy":
+		return "imaging"
+	}
+	return "other"
 }
 
 // sameLabels refuses to drop in silence what a sender says anew of a document that is
@@ -159,7 +203,7 @@ func (v *Vault) sameLabels(ctx context.Context, in *incoming, known catalog.Docu
 	if err != nil {
 		return fmt.Errorf("stored title: %w", err)
 	}
-	keys, err := v.openKeys(ctx, p)
+	keys, err := v.openKeys(ctx, sealedFor(p, known.Object))
 	if err != nil {
 		return fmt.Errorf("stored title: %w", err)
 	}
