@@ -29,7 +29,7 @@ type AuditQuery struct {
 // AuditPage is a part of an answer, the newest leaf first.
 type AuditPage struct {
 	Leaves []AuditLeaf `json:"leaves"`
-	Next   string      `json:"next,omitempty"` // "" on the last page
+	Next   string      `json:"next,omitempty"` // "" on the last page; others may be short, or empty
 }
 
 // AuditLeaf is one leaf of the log.
@@ -72,12 +72,21 @@ func (v *Vault) AuditQuery(ctx context.Context, a record.Actor, q AuditQuery) (A
 	return page, nil
 }
 
-// findLeaves finds a page of leaves, and where the next begins.
+// scanned bounds the leaves of one person, action or patient that a page is looked for
+// among: some tens of milliseconds.
+const scanned = 20_000
+
+// findLeaves finds a page of leaves, and where the next begins. A page among many leaves
+// that do not fit may be short, or empty, and have a next all the same.
 func (v *Vault) findLeaves(ctx context.Context, f catalog.LeafFilter) (found []catalog.FoundLeaf, next string, err error) {
 	limit := f.Limit
 	f.Limit++ // one more tells whether there is more
-	if found, err = v.cfg.Catalog.FindLeaves(ctx, f); err != nil {
+	found, rest, err := v.cfg.Catalog.FindLeavesAmong(ctx, f, scanned)
+	if err != nil {
 		return nil, "", unavailable("catalog", err)
+	}
+	if rest != (catalog.LeafPlace{}) {
+		next = placeText(rest)
 	}
 	if len(found) > limit {
 		found = found[:limit]

@@ -20,6 +20,8 @@ type LeafFilter struct {
 	Without  string    // leaves out what this actor did
 	Before   LeafPlace // go on behind the last leaf of an answer; zero: from the newest
 	Limit    int       // required
+
+	among int // of how many that the narrow part finds; 0: all
 }
 
 // LeafPlace is where a leaf stands in an answer.
@@ -44,9 +46,101 @@ func (c *Catalog) FindLeaves(ctx context.Context, f LeafFilter) (found []FoundLe
 	return found, attempt(err, "find leaves")
 }
 
+// FindLeavesAmong is FindLeaves that looks at no more than most leaves of what the most
+// telling field of the filter alone finds, so that a rare combination costs no more than a
+// frequent one. rest is where it stopped before it had Limit: zero when nothing is left.
+func (c *Catalog) FindLeavesAmong(ctx context.Context, f LeafFilter, most int) (found []FoundLeaf, rest LeafPlace, err error) {
+	err = c.View(ctx, func(t *Tx) error {
+		narrow, others := f.split()
+		if !others {
+			found, err = t.findLeaves(ctx, f)
+			return err
+		}
+		if rest, err = t.nthLeaf(ctx, narrow, most); err != nil {
+			return err
+		}
+		f.among = most
+		found, err = t.findLeaves(ctx, f)
+		return err
+	})
+	if len(found) == f.Limit {
+		rest = LeafPlace{}
+	}
+	return found, rest, attempt(err, "find leaves")
+}
+
+// split is the part of a filter that an index answers, and whether there is more to it.
+func (f LeafFilter) split() (narrow LeafFilter, others bool) {
+	narrow = LeafFilter{From: f.From, To: f.To, Before: f.Before}
+	switch {
+	case f.Patient != "":
+		narrow.Patient, f.Patient = f.Patient, ""
+	case f.Object != "":
+		narrow.Object, f.Object = f.Object, ""
+	case f.Actor != "":
+		narrow.Actor, f.Actor = f.Actor, ""
+	case f.Action != "":
+		narrow.Action, f.Action = f.Action, ""
+	case f.Decision == audit.Deny:
+		narrow.Decision, f.Decision = f.Decision, ""
+	}
+	return narrow, f.Patient != "" || f.Object != "" || f.Actor != "" || f.Action != "" || f.Decision != "" || f.Without != ""
+}
+
+// nthLeaf is the place of the n-th leaf that a filter finds; zero when there are fewer.
+func (t *Tx) nthLeaf(ctx context.Context, f LeafFilter, n int) (p LeafPlace, err error) {
+	var b builder
+	b.add("SELECT x.at, x.n FROM audit_index x WHERE 1 = 1")
+	f.conditions(&b)
+	b.add(" ORDER BY x.at DESC, x.n DESC LIMIT 1 OFFSET ?", n-1)
+	rows, err := t.query(ctx, &b)
+	if err != nil {
+		return p, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var at int64
+		if err := rows.Scan(&at, &p.Number); err != nil {
+			return p, err
+		}
+		p.At = fromMillis(at)
+	}
+	return p, rows.Err()
+}
+
 func (t *Tx) findLeaves(ctx context.Context, f LeafFilter) (found []FoundLeaf, err error) {
 	var b builder
-	b.add("SELECT x.n, x.at, l.data FROM audit_index x JOIN audit_leaves l ON l.n = x.n WHERE 1 = 1")
+	b.add("SELECT x.n, x.at, l.data FROM ")
+	if f.among > 0 {
+		narrow, _ := f.split()
+		b.add("(SELECT x.n, x.at, x.actor, x.action, x.patient, x.object, x.decision FROM audit_index x WHERE 1 = 1")
+		narrow.conditions(&b)
+		b.add(" ORDER BY x.at DESC, x.n DESC LIMIT ?)", f.among)
+	} else {
+		b.add("audit_index")
+	}
+	b.add(" x JOIN audit_leaves l ON l.n = x.n WHERE 1 = 1")
+	f.conditions(&b)
+	b.add(" ORDER BY x.at DESC, x.n DESC LIMIT ?", f.Limit)
+	rows, err := t.query(ctx, &b)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l FoundLeaf
+		var at int64
+		if err := rows.Scan(&l.Number, &at, &l.Data); err != nil {
+			return nil, err
+		}
+		l.Place = LeafPlace{At: fromMillis(at), Number: l.Number}
+		found = append(found, l)
+	}
+	return found, rows.Err()
+}
+
+// conditions are what a filter asks of the index.
+func (f LeafFilter) conditions(b *builder) {
 	// The constant beside a parameter is what lets a partial index be used.
 	if f.Patient != "" {
 		b.add(" AND x.patient = ? AND x.patient <> ''", string(f.Patient))
@@ -77,22 +171,6 @@ func (t *Tx) findLeaves(ctx context.Context, f LeafFilter) (found []FoundLeaf, e
 	if f.Before != (LeafPlace{}) {
 		b.add(" AND (x.at, x.n) < (?, ?)", millis(f.Before.At), f.Before.Number)
 	}
-	b.add(" ORDER BY x.at DESC, x.n DESC LIMIT ?", f.Limit)
-	rows, err := t.query(ctx, &b)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var l FoundLeaf
-		var at int64
-		if err := rows.Scan(&l.Number, &at, &l.Data); err != nil {
-			return nil, err
-		}
-		l.Place = LeafPlace{At: fromMillis(at), Number: l.Number}
-		found = append(found, l)
-	}
-	return found, rows.Err()
 }
 
 // indexLeaves notes what the leaves, numbered from first on, are about.

@@ -77,6 +77,9 @@ func TestLeavesAreFound(t *testing.T) {
 		{"several", catalog.LeafFilter{Patient: token(0), Decision: audit.Deny, From: at(1)}, func(l audit.Leaf) bool {
 			return l.Patient == token(0) && l.Decision == audit.Deny && !l.Time.Before(at(1))
 		}},
+		{"a rare combination", catalog.LeafFilter{Actor: "dr-1", Action: "object.copied", Decision: audit.Deny}, func(l audit.Leaf) bool {
+			return l.Actor == "dr-1" && l.Action == "object.copied" && l.Decision == audit.Deny
+		}},
 		{"nobody", catalog.LeafFilter{Actor: "nobody"}, func(audit.Leaf) bool { return false }},
 	}
 	onBoth(t, func(t *testing.T, db database) {
@@ -96,9 +99,38 @@ func TestLeavesAreFound(t *testing.T) {
 				if got := numbers(t, c, f); !slices.Equal(got, want) {
 					t.Errorf("%s, %d at a time: leaves %v; want %v", test.name, limit, got, want)
 				}
+				for _, most := range []int{1, 4, 1000} {
+					if got := numbersAmong(t, c, f, most); !slices.Equal(got, want) {
+						t.Errorf("%s, %d at a time among %d: leaves %v; want %v", test.name, limit, most, got, want)
+					}
+				}
 			}
 		}
 	})
+}
+
+// numbersAmong pages through an answer of which each page looks at no more than most.
+func numbersAmong(t *testing.T, c *catalog.Catalog, f catalog.LeafFilter, most int) (all []int64) {
+	t.Helper()
+	for range 10_000 {
+		found, rest, err := c.FindLeavesAmong(t.Context(), f, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range found {
+			all = append(all, l.Number)
+		}
+		switch {
+		case len(found) == f.Limit:
+			f.Before = found[len(found)-1].Place
+		case rest == catalog.LeafPlace{}:
+			return all
+		default:
+			f.Before = rest
+		}
+	}
+	t.Fatal("pages without an end")
+	return nil
 }
 
 // numbers pages through an answer.
