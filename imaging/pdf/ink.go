@@ -134,7 +134,7 @@ func (p *page) paper() byte {
 // loose counts the ink that is neither a rule nor an area: what letters are made of.
 // A pixel of a long run belongs to a rule or the edge of an area.
 func loose(ink *image.Gray) (n int) {
-	const long = 40 // pixels
+	const long = 24 // pixels
 	w, h := ink.Rect.Dx(), ink.Rect.Dy()
 	keep := make([]bool, len(ink.Pix))
 	for y := range h {

@@ -50,10 +50,15 @@ const (
 func (p *page) roomFor(token string, r image.Rectangle) image.Rectangle {
 	need := int(float64(len([]rune(token)))*wide*fullest*float64(r.Dy())) + 4
 	for r.Dx() < need && r.Max.X+spacious < p.grey.Rect.Max.X &&
-		p.contrast(image.Rect(r.Max.X, r.Min.Y, r.Max.X+spacious, r.Max.Y)) <= invisible {
+		p.blankPaper(image.Rect(r.Max.X, r.Min.Y, r.Max.X+spacious, r.Max.Y)) {
 		r.Max.X++
 	}
 	return r
+}
+
+// blankPaper reports that nothing is there, not even a box.
+func (p *page) blankPaper(r image.Rectangle) bool {
+	return !r.Empty() && p.contrast(r) <= invisible && p.pixels.RGBAAt(r.Min.X, r.Min.Y) != dark
 }
 
 // letter draws a token, as large as its box allows. Where no letter could be read the

@@ -15,7 +15,13 @@ type Picture struct {
 	Photo bool // written as JPEG; otherwise without loss but for its shades: 16 of grey, 216 colours
 }
 
-const quality = 80
+// A photo is written in the better quality unless that takes very many bytes, as noise
+// does.
+const (
+	quality   = 80
+	sparing   = 50
+	manyBytes = 300 << 10
+)
 
 var errPicture = errors.New("write facsimile: a picture is neither grey nor RGBA")
 
@@ -46,8 +52,14 @@ func (p Picture) encode() (dict string, data []byte, err error) {
 
 func photo(m image.Image) ([]byte, error) {
 	var b bytes.Buffer
-	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
-		return nil, fmt.Errorf("write facsimile: %w", err)
+	for _, q := range []int{quality, sparing} {
+		b.Reset()
+		if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: q}); err != nil {
+			return nil, fmt.Errorf("write facsimile: %w", err)
+		}
+		if b.Len() < manyBytes {
+			break
+		}
 	}
 	return b.Bytes(), nil
 }
