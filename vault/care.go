@@ -173,6 +173,7 @@ type recordPut struct {
 	id         record.ObjectID
 	recordType string
 	value      any
+	identity   any // what only the identity key opens; nil for nothing
 	change     func(ctx context.Context, tx *catalog.Tx) error
 }
 
@@ -181,7 +182,7 @@ type recordPut struct {
 // the transaction that makes the record count. An act on another object than the
 // record has a leaf of its own beside the record's.
 func (v *Vault) putRecord(ctx context.Context, a act, id record.ObjectID, recordType string, value any, change func(tx *catalog.Tx) error) error {
-	one := recordPut{a, id, recordType, value, func(_ context.Context, tx *catalog.Tx) error { return change(tx) }}
+	one := recordPut{act: a, id: id, recordType: recordType, value: value, change: func(_ context.Context, tx *catalog.Tx) error { return change(tx) }}
 	return v.putRecords(ctx, a.Patient, []recordPut{one}, nil)
 }
 
@@ -264,7 +265,7 @@ type placedRecord struct {
 // returned also when one fails.
 func (v *Vault) sealRecords(ctx context.Context, k patientKeys, p catalog.Patient, permitted []string, list []recordPut) (done []placedRecord, err error) {
 	for _, r := range list {
-		s, err := v.sealRecord(k, r.id, label{Type: r.recordType, At: v.cfg.Now().UTC(), Country: p.Country}, r.value)
+		s, err := v.sealRecord(k, r.id, label{Type: r.recordType, At: v.cfg.Now().UTC(), Country: p.Country}, r.value, r.identity)
 		if err != nil {
 			return done, err
 		}
@@ -322,6 +323,12 @@ func (v *Vault) commitRecords(ctx context.Context, p catalog.Patient, said []con
 // its own.
 func (v *Vault) commitRecord(ctx context.Context, tx *catalog.Tx, r recordPut, s placedRecord, permitted []string, leaf *audit.Leaf) error {
 	o := v.row(s.sealed, record.KindRecord, nil)
+	if r.identity != nil { // read with every document of the patient: it is kept whole
+		var err error
+		if o.Footer, err = s.tail(); err != nil {
+			return err
+		}
+	}
 	if err := tx.InsertRecord(ctx, o, r.recordType); err != nil {
 		return err
 	}

@@ -380,6 +380,9 @@ func (v *Vault) terms(id imaging.Identity, p record.PatientToken) (terms []catal
 		}
 	}
 	add(catalog.LevelPatient, "Patient", string(p))
+	if named := v.tokens.Patient(id.Issuer, id.PatientID); named != string(p) { // stored under a corrected Patient ID
+		add(catalog.LevelPatient, "Patient", named)
+	}
 	add(catalog.LevelPatient, "PatientID", id.PatientID)
 	addDay(catalog.LevelPatient, "PatientBirthDate", id.BirthDate)
 	add(catalog.LevelPatient, "PatientName", token.NameTerms(id.PatientName)...)
@@ -420,13 +423,18 @@ func (q Query) returns(tag string) bool {
 
 // match opens a sample of a result and shows its attributes.
 func (v *Vault) match(ctx context.Context, f catalog.Found, p catalog.Patient, view record.View, q Query) (Match, error) {
-	k, err := v.openKeys(ctx, p)
+	all, err := v.shown(ctx, f.Sample, p, view)
 	if err != nil {
 		return Match{}, err
 	}
-	all, err := v.shown(ctx, f.Sample, k, view)
-	if err != nil {
-		return Match{}, err
+	if view == record.ViewOriginal {
+		said, err := v.correctionsOf(ctx, p)
+		if err != nil {
+			return Match{}, err
+		}
+		if err := said.correct(f.Sample, all); err != nil {
+			return Match{}, err
+		}
 	}
 	m := Match{Attributes: make(map[string]json.RawMessage), Patient: f.Patient, View: view}
 	for tag, value := range all {
@@ -438,7 +446,7 @@ func (v *Vault) match(ctx context.Context, f catalog.Found, p catalog.Patient, v
 	switch q.Level {
 	case LevelStudy:
 		m.Attributes["00201206"], m.Attributes["00201208"] = count(f.SeriesCount), count(f.InstanceCount)
-		m.Attributes["00080061"], err = v.modalities(ctx, f.Samples, k, view)
+		m.Attributes["00080061"], err = v.modalities(ctx, f.Samples, p, view)
 	case LevelSeries:
 		m.Attributes["00201209"] = count(f.InstanceCount)
 	}
@@ -447,7 +455,7 @@ func (v *Vault) match(ctx context.Context, f catalog.Found, p catalog.Patient, v
 
 // shown opens the attributes of a document in one view: the content's own, and over
 // them, for those who see the original, the identity's.
-func (v *Vault) shown(ctx context.Context, id record.ObjectID, k patientKeys, view record.View) (map[string]json.RawMessage, error) {
+func (v *Vault) shown(ctx context.Context, id record.ObjectID, p catalog.Patient, view record.View) (map[string]json.RawMessage, error) {
 	var d catalog.Document
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		d, err = tx.Document(ctx, id)
@@ -461,6 +469,10 @@ func (v *Vault) shown(ctx context.Context, id record.ObjectID, k patientKeys, vi
 		d, err = tx.Document(ctx, now)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	k, err := v.openKeys(ctx, sealedFor(p, d.Object))
 	if err != nil {
 		return nil, err
 	}
@@ -494,10 +506,10 @@ func unmarshalInto(all map[string]json.RawMessage, data json.RawMessage) error {
 }
 
 // modalities lists the distinct modalities of a study from one sample a series.
-func (v *Vault) modalities(ctx context.Context, samples []record.ObjectID, k patientKeys, view record.View) (json.RawMessage, error) {
+func (v *Vault) modalities(ctx context.Context, samples []record.ObjectID, p catalog.Patient, view record.View) (json.RawMessage, error) {
 	var list []string
 	for _, id := range samples {
-		all, err := v.shown(ctx, id, k, view)
+		all, err := v.shown(ctx, id, p, view)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"medvault/keys/envelope"
 	"medvault/vault/access"
@@ -34,12 +35,47 @@ func (v *Vault) putHouseRecord(ctx context.Context, a act, id record.ObjectID, r
 	if !d.Allow {
 		return v.refuse(ctx, a)
 	}
+	return v.sealHouseRecord(ctx, id, recordType, value, func(o catalog.Object, permitted, placed []string) error {
+		_, err := v.perform(ctx, a, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
+			return v.commitHouseRecord(ctx, tx, recordType, o, leaf, permitted, placed, change)
+		})
+		return err
+	})
+}
+
+// putOwnHouseRecord is putHouseRecord for what the vault does by itself: nobody is asked.
+func (v *Vault) putOwnHouseRecord(ctx context.Context, a act, id record.ObjectID, recordType string, value any, change func(tx *catalog.Tx) error) error {
+	a.Object = id
+	return v.sealHouseRecord(ctx, id, recordType, value, func(o catalog.Object, permitted, placed []string) error {
+		committing := false
+		err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			committing = false
+			leaf := v.leaf(a, allowed)
+			if err := v.commitHouseRecord(ctx, tx, recordType, o, &leaf, permitted, placed, change); err != nil {
+				return err
+			}
+			if err := appendLeaf(ctx, tx, leaf); err != nil {
+				return unavailable("log", err)
+			}
+			committing = true
+			return nil
+		})
+		if err != nil && committing {
+			err = fmt.Errorf("%w: %w", errUncertain, unavailable("catalog", err))
+		}
+		return err
+	})
+}
+
+// sealHouseRecord seals a record about no patient and places it in the home regions;
+// commit makes it count.
+func (v *Vault) sealHouseRecord(ctx context.Context, id record.ObjectID, recordType string, value any, commit func(o catalog.Object, permitted, placed []string) error) error {
 	k, err := v.houseKeys()
 	if err != nil {
 		return err
 	}
 	house := v.house()
-	s, err := v.sealRecord(k, id, label{Type: recordType, At: v.cfg.Now().UTC(), Country: house.Country}, value)
+	s, err := v.sealRecord(k, id, label{Type: recordType, At: v.cfg.Now().UTC(), Country: house.Country}, value, nil)
 	if err != nil {
 		return err
 	}
@@ -50,18 +86,7 @@ func (v *Vault) putHouseRecord(ctx context.Context, a act, id record.ObjectID, r
 		return err
 	}
 	// A crash before this line leaves only unreferenced objects.
-	o := v.row(s, record.KindRecord, nil)
-	_, err = v.perform(ctx, a, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
-		if err := tx.InsertRecord(ctx, o, recordType); err != nil {
-			return err
-		}
-		if err := change(tx); err != nil {
-			return err
-		}
-		leaf.Patient = record.House
-		describeCommit(leaf, o, permitted)
-		return v.promise(ctx, tx, o, permitted, placed)
-	})
+	err = commit(v.row(s, record.KindRecord, nil), permitted, placed)
 	switch {
 	case err == nil:
 		v.settle(s)
@@ -71,11 +96,26 @@ func (v *Vault) putHouseRecord(ctx context.Context, a act, id record.ObjectID, r
 	return err
 }
 
+func (v *Vault) commitHouseRecord(ctx context.Context, tx *catalog.Tx, recordType string, o catalog.Object, leaf *audit.Leaf, permitted, placed []string, change func(tx *catalog.Tx) error) error {
+	if err := tx.InsertRecord(ctx, o, recordType); err != nil {
+		return err
+	}
+	if err := change(tx); err != nil {
+		return err
+	}
+	leaf.Patient = record.House
+	describeCommit(leaf, o, permitted)
+	return v.promise(ctx, tx, o, permitted, placed)
+}
+
 // readHouseRecord opens a house record into value. Who may was asked before.
 func (v *Vault) readHouseRecord(ctx context.Context, id record.ObjectID, value any) error {
 	var o catalog.Object
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		o, err = tx.Object(ctx, id)
+		current, err := tx.Current(ctx, id) // it may lie under other keys by now
+		if err == nil {
+			o, err = tx.Object(ctx, current)
+		}
 		return err
 	})
 	if err != nil {

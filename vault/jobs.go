@@ -63,7 +63,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobRenew, jobReach, jobCare, jobKnown, jobRedact, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobAlarm, jobRenew, jobReach, jobPrepare, jobCertify, jobCare, jobKnown, jobRedact, jobReindex, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -137,12 +137,20 @@ func (v *Vault) run(ctx context.Context, job catalog.Job, owner string) (code st
 
 func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 	switch job.Kind {
+	case jobAlarm:
+		return v.sendAlarm(ctx, job, owner)
 	case jobRenew:
 		return v.renewJob(ctx, job, owner)
 	case jobList:
 		return v.listStale(ctx, job, owner)
 	case jobReach, jobUnlock, jobKeysOut, jobObjectsOut:
 		return v.doConsent(ctx, job, owner)
+	case jobErase:
+		return v.eraseThere(ctx, job, owner)
+	case jobPrepare:
+		return v.prepareErasure(ctx, job, owner)
+	case jobCertify:
+		return v.certifyJob(ctx, job, owner)
 	case jobWalk:
 		return v.walk(ctx, job, owner)
 	case jobCare:
@@ -153,6 +161,8 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 		return v.redactReport(ctx, job, owner)
 	case jobKnown:
 		return v.lookAtReports(ctx, job, owner)
+	case jobReindex:
+		return v.reindex(ctx, job, owner)
 	}
 	var o objectPayload
 	if err := json.Unmarshal(job.Payload, &o); err != nil {
@@ -265,7 +275,7 @@ func (v *Vault) copyObject(ctx context.Context, job catalog.Job, owner string, c
 	if v.abroad(p, r) && p.State != catalog.Active || !slices.Contains(v.permitted(p, said...), c.Region) {
 		return fmt.Errorf("%w: region %s may not hold this patient's documents", errNotPermitted, c.Region)
 	}
-	k, err := v.openKeys(ctx, p)
+	k, err := v.openKeys(ctx, sealedFor(p, o))
 	if err != nil {
 		return err
 	}

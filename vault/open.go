@@ -24,6 +24,7 @@ type Ref struct {
 	Study, Series, Instance string
 	Document                record.ObjectID
 	Patient                 record.PatientToken // all of one patient
+	AsReceived              bool                // originals as they came in, without what the patient's record was corrected to
 }
 
 // Opened is what lies under a Ref and may be read. Withheld counts what the actor
@@ -65,20 +66,22 @@ func (v *Vault) Open(ctx context.Context, a record.Actor, ref Ref) (*Opened, err
 
 // lookedUp is what a Ref led to, and what was decided about it.
 type lookedUp struct {
-	docs     []catalog.Document // that may be read
-	view     record.View
-	patients map[record.PatientToken]catalog.Patient
-	withheld int   // that may be known of, not read: their de-identified view is held
-	refused  []act // that were there and refused
-	asked    time.Time
-	by       record.Actor
+	docs       []catalog.Document // that may be read
+	view       record.View
+	patients   map[record.PatientToken]catalog.Patient
+	corrected  map[record.PatientToken][]correctionRow
+	asReceived bool  // without them
+	withheld   int   // that may be known of, not read: their de-identified view is held
+	refused    []act // that were there and refused
+	asked      time.Time
+	by         record.Actor
 }
 
 // lookup finds documents and decides, in one snapshot. Original UIDs resolve only for
 // those who may see the original: for others they would tell whose is whose.
 func (v *Vault) lookup(ctx context.Context, a record.Actor, ref Ref) (found lookedUp, err error) {
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), asked: v.cfg.Now(), by: a}
+		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), corrected: make(map[record.PatientToken][]correctionRow), asReceived: ref.AsReceived, asked: v.cfg.Now(), by: a}
 		for _, scope := range v.scopes(a, ref) {
 			docs, err := v.documents(ctx, tx, scope.Scope)
 			if err != nil {
@@ -96,7 +99,15 @@ func (v *Vault) lookup(ctx context.Context, a record.Actor, ref Ref) (found look
 		if len(found.refused) > 0 {
 			return nil
 		}
-		_, err := v.decide(ctx, tx, nothing(a, record.ActionRead)) // as for what is there
+		gone, err := v.erasedUnder(ctx, tx, a, ref)
+		if err != nil {
+			return err
+		}
+		if gone != "" { // refused as erased, to those who may know
+			found.refused = append(found.refused, act{Actor: a, Action: record.ActionRead, Patient: gone})
+			return nil
+		}
+		_, err = v.decide(ctx, tx, nothing(a, record.ActionRead)) // as for what is there
 		return err
 	})
 	return found, err
@@ -173,6 +184,11 @@ func (v *Vault) sift(ctx context.Context, tx *catalog.Tx, a record.Actor, d cata
 	p, err := tx.Patient(ctx, d.Patient)
 	if err != nil {
 		return err
+	}
+	if decision.View == record.ViewOriginal && !found.asReceived {
+		if found.corrected[d.Patient], err = correctionRows(ctx, tx, p); err != nil {
+			return err
+		}
 	}
 	found.patients[d.Patient], found.view = p, decision.View
 	found.docs = append(found.docs, d)
@@ -278,20 +294,23 @@ type Handle struct {
 	View                              record.View
 	Study, Series, Instance, SOPClass string // as this view shows them
 	TransferSyntax                    string
-	Size                              int64  // bytes of this view
-	SHA256                            string // hex, of this view
+	Size                              int64  // bytes of this view; -1 where it is made while it is read
+	SHA256                            string // hex, of this view; "" where it is made while it is read
+	Corrected                         bool   // the original, with what the patient's record was corrected to
 	Category, Title                   string
+	MediaType                         string // of this view
 	Frames                            int
 
-	scrubber imaging.Scrubber
-	object   *object
-	facts    imaging.Facts
-	renewal  renewal
-	repaint  string // imaging.Report.Pixels where the content's pixels are not the original's, "" where they are
+	scrubber    imaging.Scrubber
+	object      *object
+	facts       imaging.Facts
+	renewal     renewal
+	corrections []imaging.Correction // that the original is given with
+	repaint     string               // imaging.Report.Pixels where the content's pixels are not the original's, "" where they are
 }
 
 func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) (*Handle, error) {
-	k, err := v.openKeys(ctx, found.patients[d.Patient])
+	k, err := v.openKeys(ctx, sealedFor(found.patients[d.Patient], d.Object))
 	if err != nil {
 		return nil, err
 	}
@@ -313,6 +332,7 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 	if h.facts.Frames != nil {
 		h.Frames = h.facts.Frames.Count
 	}
+	h.MediaType = known.mediaType(d.Kind)
 	if found.view == record.ViewDeidentified {
 		h.Study, h.Series, h.Instance, h.Size, h.SHA256 = d.Study, d.Series, d.Instance, h.facts.Size, h.facts.SHA256
 		return h, nil
@@ -322,10 +342,26 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 		return nil, fmt.Errorf("open %s: %w", d.ID, err)
 	}
 	h.Study, h.Series, h.Instance, h.Size, h.SHA256, h.Title = w.Study, w.Series, w.Instance, w.Size, w.SHA256, w.Title
+	h.MediaType = w.mediaType(d.Kind)
 	if w.TransferSyntax != "" {
 		h.TransferSyntax = w.TransferSyntax
 	}
-	return h, nil
+	return h, v.correctHandle(ctx, h, found.corrected[d.Patient])
+}
+
+// correctHandle makes a document carry the corrections of its patient, where it can.
+func (v *Vault) correctHandle(ctx context.Context, h *Handle, rows []correctionRow) error {
+	if _, can := h.scrubber.(imaging.Corrector); !can || len(rows) == 0 {
+		return nil
+	}
+	all, err := v.openCorrections(ctx, rows)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", h.ID, err)
+	}
+	if h.corrections = all.about(h.ID); len(h.corrections) > 0 {
+		h.Corrected, h.Size, h.SHA256 = true, -1, ""
+	}
+	return nil
 }
 
 // Reader streams the view's bytes; the last read fails unless the whole matched
@@ -335,13 +371,17 @@ func (h *Handle) Reader(ctx context.Context) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if h.View == record.ViewOriginal {
-		return restore(ctx, h.object), nil // checks the hash itself
+		original := restore(ctx, h.object) // checks the hash itself
+		if h.Corrected {
+			original = corrected(h.scrubber.(imaging.Corrector), original, h.corrections)
+		}
+		return h.living(ctx, original), nil
 	}
 	content, err := h.object.Part(ctx, envelope.Content)
 	if err != nil {
 		return nil, tampered(err)
 	}
-	return &checked{ReadCloser: content, sum: sha256.New(), want: h.facts.SHA256}, nil
+	return h.living(ctx, &checked{ReadCloser: content, sum: sha256.New(), want: h.facts.SHA256}), nil
 }
 
 // checked ends cleanly only when all that passed has the right hash.
@@ -418,9 +458,9 @@ func (h *Handle) Frame(ctx context.Context, n int) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, tampered(err)
 		}
-		return swapped(r, f.BigEndian), nil
+		return h.living(ctx, swapped(r, f.BigEndian)), nil
 	}
-	return &fragments{ctx: ctx, object: h.object, rest: f.Fragments[n-1]}, nil
+	return h.living(ctx, &fragments{ctx: ctx, object: h.object, rest: f.Fragments[n-1]}), nil
 }
 
 // Encapsulated says whether frames are compressed streams, to be given as stored or
@@ -528,7 +568,7 @@ func (h *Handle) Bulk(ctx context.Context, tag string) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, tampered(err)
 		}
-		return swapped(r, f.BigEndian), nil
+		return h.living(ctx, swapped(r, f.BigEndian)), nil
 	}
 	r, err := h.Reader(ctx)
 	if err != nil {

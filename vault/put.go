@@ -85,7 +85,7 @@ func (v *Vault) putReceived(ctx context.Context, a record.Actor, in *incoming) (
 	if err != nil {
 		return in.receipt(), unavailable("catalog", err)
 	}
-	permitted := v.permitted(patient, v.heard(said, in.identity.BirthDate)...)
+	permitted := v.permitted(patient, v.heard(said, in.stated().BirthDate)...)
 	placed, err := v.place(ctx, sealed, keys, v.near(patient, permitted))
 	if err != nil {
 		return in.receipt(), err
@@ -125,16 +125,14 @@ func (v *Vault) MayStore(ctx context.Context, a record.Actor) error {
 // known. A patient seen for the first time gets a row and keys with the first document
 // that proves good.
 func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p catalog.Patient, known *catalog.Document, err error) {
-	store := act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind, Birth: in.identity.BirthDate, Origin: in.origin}
+	var store act
 	var d access.Decision
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		if d, err = v.decide(ctx, tx, store); err != nil || !d.Allow {
+		if p, err = v.recognise(ctx, tx, in); err != nil {
 			return err
 		}
-		p, err = tx.Patient(ctx, in.patient)
-		if errors.Is(err, catalog.ErrNotFound) {
-			p = catalog.Patient{Token: in.patient, Generation: 1, State: catalog.Active, Country: v.cfg.Home, Created: v.cfg.Now()}
-		} else if err != nil {
+		store = act{Actor: a, Action: record.ActionStore, Patient: in.patient, Kind: in.kind, Birth: in.stated().BirthDate, Origin: in.origin}
+		if d, err = v.decide(ctx, tx, store); err != nil || !d.Allow {
 			return err
 		}
 		if known = nil; in.instance == "" {
@@ -147,10 +145,39 @@ func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p cata
 		known = &found
 		return err
 	})
+	if errors.Is(err, errCorrected) {
+		if in.corrections, err = v.correctionsOf(ctx, p); err == nil {
+			in.correctedAs = p.Corrected
+			return v.admit(ctx, a, in)
+		}
+	}
 	if err == nil && !d.Allow {
 		err = v.refuse(ctx, store)
 	}
 	return p, known, err
+}
+
+// errCorrected: what the patient's record was corrected to has to be opened first.
+var errCorrected = errors.New("the patient's record was corrected")
+
+// recognise reads the patient of an upload, whom a corrected Patient ID may have led to;
+// one who is not known yet as they will be.
+func (v *Vault) recognise(ctx context.Context, tx *catalog.Tx, in *incoming) (catalog.Patient, error) {
+	p, err := tx.Patient(ctx, in.patient)
+	if errors.Is(err, catalog.ErrNotFound) {
+		named := in.patient
+		if in.patient, err = tx.AliasOf(ctx, named); err != nil {
+			return p, err
+		}
+		if in.aliased = in.patient != named; !in.aliased {
+			return catalog.Patient{Token: in.patient, Generation: 1, State: catalog.Active, Country: v.cfg.Home, Created: v.cfg.Now()}, nil
+		}
+		p, err = tx.Patient(ctx, in.patient)
+	}
+	if err == nil && p.Corrected != in.correctedAs {
+		err = errCorrected
+	}
+	return p, err
 }
 
 // again takes an instance that is known by its UID. It reads the rest of the body,
@@ -260,19 +287,19 @@ func (v *Vault) commit(ctx context.Context, a record.Actor, in *incoming, p cata
 		return in.receipt(), err
 	}
 	var twin catalog.Document
-	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id, Kind: in.kind, Birth: in.identity.BirthDate, Origin: in.origin},
+	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionStore, Patient: in.patient, Object: s.id, Kind: in.kind, Birth: in.stated().BirthDate, Origin: in.origin},
 		func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
 			now, err := tx.LockPatient(ctx, in.patient)
 			if err != nil {
 				return err
 			}
-			if now.State != "active" || now.Generation != p.Generation {
+			if now.State != "active" || now.Generation != p.Generation || now.Corrected != p.Corrected {
 				return fmt.Errorf("%w: patient changed during the upload", errChanged)
 			}
-			if err := v.noteBirth(ctx, tx, now, in.identity.BirthDate, s.id); err != nil {
+			if err := v.noteBirth(ctx, tx, now, in.stated().BirthDate, s.id); err != nil {
 				return err
 			}
-			if err := v.stillReaches(ctx, tx, p, v.heard(said, in.identity.BirthDate)); err != nil {
+			if err := v.stillReaches(ctx, tx, p, v.heard(said, in.stated().BirthDate)); err != nil {
 				return err
 			}
 			err = tx.InsertDocument(ctx, doc)
@@ -331,7 +358,7 @@ var (
 )
 
 func (v *Vault) document(a record.Actor, in *incoming, s *sealed) (catalog.Document, error) {
-	terms, err := v.terms(in.identity, in.patient)
+	terms, err := v.terms(in.stated(), in.patient)
 	if err != nil {
 		return catalog.Document{}, err
 	}

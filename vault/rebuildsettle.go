@@ -18,7 +18,7 @@ import (
 // settle applies the records that change what other records and documents say, now that
 // all of these are there.
 func (r *rebuild) settle(ctx context.Context) error {
-	for _, kind := range []string{recordCareEnd, recordConsentEnd, recordReview, recordGuardianEnd, recordBreakglassReview} {
+	for _, kind := range []string{recordCareEnd, recordConsentEnd, recordReview, recordGuardianEnd, recordBreakglassReview, recordHoldEnd, recordRestrictionEnd, recordCorrection, recordCorrectionUndo} {
 		for after := record.ObjectID(""); ; {
 			var page []catalog.Object
 			err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -36,6 +36,9 @@ func (r *rebuild) settle(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	if err := r.settleCorrections(ctx); err != nil {
+		return err
 	}
 	return r.followConsents(ctx)
 }
@@ -58,8 +61,12 @@ func (r *rebuild) apply(ctx context.Context, kind string, page []catalog.Object)
 			switch kind {
 			case recordReview:
 				err = r.applyReview(ctx, tx, value, carried[i])
-			case recordGuardianEnd, recordBreakglassReview:
+			case recordGuardianEnd, recordBreakglassReview, recordHoldEnd:
 				err = applyGuardians(ctx, tx, kind, page[i].Patient, value)
+			case recordRestrictionEnd:
+				err = applyRestrictionEnd(ctx, tx, page[i].Patient, value)
+			case recordCorrection, recordCorrectionUndo:
+				err = applyCorrection(ctx, tx, kind, page[i].Patient, value)
 			case recordConsentEnd:
 				err = r.applyConsentEnd(ctx, tx, page[i].Patient, value)
 			default:
@@ -210,7 +217,7 @@ func (r *rebuild) nameMissing(ctx context.Context) error {
 			return err
 		}
 		if len(ids) == 0 {
-			return errors.Join(r.sendAway(ctx), r.thaw(ctx))
+			return errors.Join(r.resumeErasures(ctx), r.sendAway(ctx), r.thaw(ctx))
 		}
 		last := string(ids[len(ids)-1])
 		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
@@ -235,8 +242,11 @@ func (r *rebuild) nameMissing(ctx context.Context) error {
 func (r *rebuild) nameLost(ctx context.Context, tx *catalog.Tx, leaf audit.Leaf) error {
 	o := objectOf(leaf)
 	p, err := r.v.owner(ctx, tx, o.Patient)
-	if err != nil || p.State == catalog.Erased {
+	if err != nil {
 		return err
+	}
+	if dead, err := tx.Dead(ctx, o.Patient, o.Generation); err != nil || dead {
+		return errors.Join(err, r.leaveDead(ctx, tx, o, leaf.Commit.Regions))
 	}
 	// What is damaged, or opened by no key, was named already.
 	named, err := tx.RebuildFindings(ctx, r.from.Name, "", catalog.RebuildFinding{Key: o.Key()}, 1)

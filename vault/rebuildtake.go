@@ -265,8 +265,9 @@ func (r *rebuild) examine(ctx context.Context, info storage.Info, waited string)
 		if row, err = tx.Object(ctx, id); err == nil {
 			t.known, t.leaving = true, row.SupersededBy != ""
 			if t.leaving {
-				_, err = tx.Document(ctx, row.SupersededBy)
-				t.returns = errors.Is(err, catalog.ErrNotFound)
+				if t.returns, err = r.returns(ctx, tx, row); err != nil {
+					return err
+				}
 			}
 		} else if !errors.Is(err, catalog.ErrNotFound) {
 			return err
@@ -324,6 +325,24 @@ func (r *rebuild) examine(ctx context.Context, info storage.Info, waited string)
 		return t, err
 	}
 	return t, nil
+}
+
+// returns says whether what stands in the place of an object is not here, so that it counts
+// again. Nothing whose keys are dead does.
+func (r *rebuild) returns(ctx context.Context, tx *catalog.Tx, row catalog.Object) (bool, error) {
+	if dead, err := tx.Dead(ctx, row.Patient, row.Generation); err != nil || dead {
+		return false, err
+	}
+	var err error
+	if row.Class == catalog.ClassRecords {
+		_, err = tx.Object(ctx, row.SupersededBy)
+	} else {
+		_, err = tx.Document(ctx, row.SupersededBy)
+	}
+	if errors.Is(err, catalog.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
 }
 
 // answers says whether the region gives what it must have, so that a failure is one
@@ -454,8 +473,12 @@ func (r *rebuild) keysOf(ctx context.Context, t *taken) (patientKeys, error) {
 	if err != nil {
 		return patientKeys{}, err
 	}
-	if p.State == catalog.Erased {
-		t.refuse(RebuildErased, "the patient was erased", "delete it")
+	dead, err := r.v.isDead(ctx, t.object.Patient, t.object.Generation)
+	if err != nil {
+		return patientKeys{}, err
+	}
+	if dead {
+		t.refuse(RebuildErased, "its keys were destroyed", "delete it")
 		return patientKeys{}, nil
 	}
 	p.Generation = t.object.Generation
@@ -537,7 +560,7 @@ func (r *rebuild) document(ctx context.Context, t *taken, sealed *object, k pati
 		return err
 	}
 	sum, err := hex.DecodeString(w.SHA256)
-	if err != nil || len(sum) != sha256.Size || r.v.tokens.Patient(w.Issuer, w.PatientID) != string(t.object.Patient) {
+	if err != nil || len(sum) != sha256.Size || !w.Stored.Aliased && r.v.tokens.Patient(w.Issuer, w.PatientID) != string(t.object.Patient) {
 		return errNotWhole
 	}
 	if t.leaf == nil {

@@ -33,10 +33,15 @@ type incoming struct {
 	category string
 	labelled bool // the sender chose the category
 	title    string
+	media    string          // of the original, where the kind does not say it
 	birth    string          // as the sender states it, who has no other place for it
 	by       string          // who sent it
 	country  string          // the patient's home
 	review   record.ObjectID // of what is superseded
+	aliased  bool            // the patient was found by a corrected Patient ID
+
+	corrections corrections // of the patient
+	correctedAs int64       // how often they had changed when they were read
 
 	supersedes  record.ObjectID
 	body        *bufio.Reader
@@ -67,11 +72,11 @@ func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
 	if err := up.check(); err != nil {
 		return in, err
 	}
+	head, err := in.body.Peek(1024)
+	if err != nil && err != io.EOF {
+		return in, fmt.Errorf("read upload: %w", err)
+	}
 	if in.kind == 0 {
-		head, err := in.body.Peek(1024)
-		if err != nil && err != io.EOF {
-			return in, fmt.Errorf("read upload: %w", err)
-		}
 		kind, ok := imaging.Sniff(head)
 		if !ok {
 			return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance, a PDF, a JPEG, PNG or TIFF, or a FHIR R4 resource in JSON")
@@ -82,6 +87,7 @@ func (v *Vault) receive(a record.Actor, up Upload) (*incoming, error) {
 	if scrubber == nil {
 		return in, record.Refuse(record.ErrUnreadable, "unknown-format", "send a DICOM instance, a PDF, a JPEG, PNG or TIFF, or a FHIR R4 resource in JSON")
 	}
+	in.media = mediaOf(in.kind, head)
 	doc, err := scrubber.Begin(in.body)
 	if err != nil {
 		return in, uploadError(err)
@@ -138,7 +144,7 @@ func (v *Vault) name(in *incoming, a record.Actor, up Upload) error {
 	}
 	in.category = cmp.Or(in.category, defaultCategory(in.kind, id.ResourceType))
 	if !categories[in.category] {
-		return record.Refuse(record.ErrInvalid, "unknown-category", "use one of: imaging, report, history, diagnosis, result, treatment-plan, prescription, allergy, other")
+		return unknownCategory
 	}
 	return nil
 }
@@ -220,6 +226,8 @@ func (v *Vault) sameLabels(ctx context.Context, in *incoming, known catalog.Docu
 	}
 	return nil
 }
+
+var unknownCategory = &record.Refusal{Kind: record.ErrInvalid, Code: "unknown-category", Advice: "use one of: imaging, report, history, diagnosis, result, treatment-plan, prescription, allergy, other"}
 
 // categories of policy 1.1.
 var categories = map[string]bool{"imaging": true, "report": true, "history": true, "diagnosis": true,

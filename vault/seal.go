@@ -55,6 +55,7 @@ type who struct {
 	PatientID      string          `json:"patientId"`
 	Issuer         string          `json:"issuer,omitempty"`
 	Title          string          `json:"title,omitempty"`
+	MediaType      string          `json:"mediaType,omitempty"`   // of the original, where the kind does not say it
 	PatientName    string          `json:"patientName,omitempty"` // of what does not say it itself, as its sender stated it
 	BirthDate      string          `json:"birthDate,omitempty"`   // of a PDF, as its sender stated it
 	Size           int64           `json:"size"`                  // of the original
@@ -83,6 +84,7 @@ type label struct {
 	By       string    `json:"by,omitempty"`       // who stored a document
 	At       time.Time `json:"at,omitzero"`
 	Country  string    `json:"country,omitempty"` // the patient's home
+	Aliased  bool      `json:"aliased,omitempty"` // a document that came under a Patient ID to which the patient's was corrected
 }
 
 // seal takes the identity out of a document and seals both halves in one pass.
@@ -152,9 +154,9 @@ func (v *Vault) sealInto(ctx context.Context, s *sealed, in *incoming) error {
 	// the catalog keeps.
 	if err := sealJSON(sealer, envelope.Who, who{
 		Attributes: s.scrubbed.Who, Study: in.identity.Study, Series: in.identity.Series, Instance: in.identity.Instance,
-		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title, BirthDate: in.birth, PatientName: in.patientName,
+		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title, BirthDate: in.birth, PatientName: in.patientName, MediaType: in.media,
 		Size: size, SHA256: hex.EncodeToString(sum[:]),
-		Stored: label{Category: in.category, By: in.by, At: v.cfg.Now().UTC(), Country: in.country},
+		Stored: label{Category: in.category, By: in.by, At: v.cfg.Now().UTC(), Country: in.country, Aliased: in.aliased},
 	}); err != nil {
 		return err
 	}
@@ -263,12 +265,13 @@ func (v *Vault) proveRestorable(ctx context.Context, s *sealed, k patientKeys) e
 }
 
 // sealRecord seals a record about a patient: a small JSON object under the content key,
-// with its label under "stored".
-func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, stored label, value any) (*sealed, error) {
+// with its label under "stored", and what of it tells who somebody is, if anything, under
+// the identity key.
+func (v *Vault) sealRecord(k patientKeys, id record.ObjectID, stored label, value, identity any) (*sealed, error) {
 	s := &sealed{id: id, class: "records", spool: v.spools.open(), keys: k}
 	all, err := labelled(stored, value)
 	if err == nil {
-		err = sealRecordInto(s, all)
+		err = sealRecordInto(s, all, identity)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("seal record: %w", err), s.spool.Close())
@@ -289,7 +292,7 @@ func labelled(stored label, value any) (map[string]json.RawMessage, error) {
 	return all, err
 }
 
-func sealRecordInto(s *sealed, value any) error {
+func sealRecordInto(s *sealed, value, identity any) error {
 	raw, err := s.id.Bytes()
 	if err != nil {
 		return err
@@ -303,6 +306,11 @@ func sealRecordInto(s *sealed, value any) error {
 	s.header = sealer.Header()
 	if err := sealJSON(sealer, envelope.Content, value); err != nil {
 		return err
+	}
+	if identity != nil {
+		if err := sealJSON(sealer, envelope.Who, identity); err != nil {
+			return err
+		}
 	}
 	return sealer.Close()
 }

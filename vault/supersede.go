@@ -49,7 +49,7 @@ func (d *decision) release() *imaging.Release {
 }
 
 // supersede seals a document anew, by today's rules and a person's decision, under a
-// new object id and the same keys, and puts it in the old one's place. The old object
+// new object id and the patient's keys of now, and puts it in the old one's place. The old object
 // goes from every region a while later, so that those who are reading it can finish.
 // When another was first, the error is ErrConflict and nothing has changed.
 func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID, error) {
@@ -57,16 +57,23 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 	if err != nil {
 		return "", err
 	}
+	was, err := v.openKeys(ctx, sealedFor(patient, s.old.Object))
+	if err != nil {
+		return "", err
+	}
 	k, err := v.openKeys(ctx, patient)
 	if err != nil {
 		return "", err
 	}
-	in, err := v.comeInAgain(ctx, s, k)
+	in, err := v.comeInAgain(ctx, s, was)
 	if err != nil {
 		return "", err
 	}
 	defer in.close()
 	in.country = patient.Country
+	if in.corrections, err = v.correctionsOf(ctx, patient); err != nil {
+		return "", err
+	}
 	report, err := v.reportOf(ctx, s.old.ID)
 	if err != nil {
 		return "", err
@@ -157,7 +164,7 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 	}
 	in := &incoming{
 		kind: s.old.Kind, patient: s.old.Patient, study: s.old.Study, series: s.old.Series, instance: s.old.Instance,
-		category: s.old.Category, title: was.Title, patientName: was.PatientName, by: s.old.By, review: s.old.Review, supersedes: s.old.ID, scrubber: v.cfg.Scrubbers[s.old.Kind], decision: s.decision,
+		category: s.old.Category, title: was.Title, patientName: was.PatientName, media: was.MediaType, by: s.old.By, review: s.old.Review, supersedes: s.old.ID, scrubber: v.cfg.Scrubbers[s.old.Kind], decision: s.decision,
 	}
 	if s.old.Review != "" && s.decision == nil {
 		in.withhold = s.old.Held // a person has said so, and no rule says otherwise
@@ -169,7 +176,7 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 		return nil, errors.Join(fmt.Errorf("read %s again: %w", s.old.ID, uploadError(err)), original.Close())
 	}
 	in.identity = in.Incoming.Identity()
-	in.identity.PatientID, in.identity.Issuer = was.PatientID, was.Issuer // with the uploader's default
+	in.identity.PatientID, in.identity.Issuer, in.aliased = was.PatientID, was.Issuer, was.Stored.Aliased // with the uploader's default
 	if in.birth = was.BirthDate; in.birth != "" {
 		in.identity.BirthDate = in.birth
 	}
@@ -204,7 +211,7 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 		if err != nil {
 			return err
 		}
-		if now.State != catalog.Active || now.Generation != p.Generation {
+		if now.State != catalog.Active || now.Generation != p.Generation || now.Corrected != p.Corrected {
 			return fmt.Errorf("%w: patient changed meanwhile", errChanged)
 		}
 		if err := v.stillReaches(ctx, tx, p, said); err != nil {

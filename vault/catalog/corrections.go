@@ -88,6 +88,27 @@ WHERE patient = ? ORDER BY recorded_at, id`, string(p))
 	return all, attempt(rows.Err(), "corrections of %s", p)
 }
 
+// Corrected lists the patients behind a token about whom anything was ever corrected, in
+// order of token.
+func (t *Tx) Corrected(ctx context.Context, after record.PatientToken, limit int) ([]record.PatientToken, error) {
+	var b builder
+	b.add("SELECT DISTINCT patient FROM corrections WHERE patient > ? ORDER BY patient LIMIT ?", string(after), limit32(limit))
+	rows, err := t.query(ctx, &b)
+	if err != nil {
+		return nil, attempt(err, "corrected patients")
+	}
+	defer rows.Close()
+	var all []record.PatientToken
+	for rows.Next() {
+		var p record.PatientToken
+		if err := rows.Scan(&p); err != nil {
+			return nil, attempt(err, "corrected patients")
+		}
+		all = append(all, p)
+	}
+	return all, attempt(rows.Err(), "corrected patients")
+}
+
 // PutAlias makes a token lead to a patient. One that leads elsewhere: ErrExist.
 func (t *Tx) PutAlias(ctx context.Context, token, p record.PatientToken, correction record.ObjectID) error {
 	var b builder
