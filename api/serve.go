@@ -29,6 +29,7 @@ import (
 	"medvault/api/patients"
 	"medvault/api/policy"
 	"medvault/api/reviews"
+	"medvault/api/rights"
 	"medvault/api/staff"
 	"medvault/api/transport"
 	"medvault/api/web"
@@ -175,6 +176,8 @@ func (s *Server) routes() http.Handler {
 		return r // there is nothing else that it could do
 	}
 	patients.Register(v1, patients.Config{Vault: s.cfg.Vault})
+	rights.RegisterOpen(r, rights.Config{Vault: s.cfg.Vault})
+	rights.Register(v1, rights.Config{Vault: s.cfg.Vault})
 	credentials.Register(v1, credentials.Config{Vault: s.cfg.Vault})
 	policy.Register(v1, policy.Config{Vault: s.cfg.Vault})
 	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})

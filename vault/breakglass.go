@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"medvault/vault/access"
+	"medvault/vault/alarm"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
@@ -73,7 +74,10 @@ func (v *Vault) BreakGlass(ctx context.Context, a record.Actor, p record.Patient
 		return Breakglass{}, unavailable("catalog", err)
 	}
 	err = v.putRecord(ctx, opening, b.ID, recordBreakglass, b, func(tx *catalog.Tx) error {
-		return tx.InsertBreakglass(ctx, b.row())
+		if err := tx.InsertBreakglass(ctx, b.row()); err != nil {
+			return err
+		}
+		return v.raise(ctx, tx, alarm.Alarm{Kind: alarm.BreakglassOpened, About: string(b.ID), Due: b.ReviewBy}, "")
 	})
 	if err != nil {
 		return Breakglass{}, err

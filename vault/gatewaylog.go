@@ -37,6 +37,11 @@ func (v *Vault) writeStart(ctx context.Context) error {
 		if err := appendLeaf(ctx, tx, v.ownLeaf(ActionStarted, v.cfg.Gateway.Name)); err != nil {
 			return err
 		}
+		for _, leaf := range v.dataLeaves() {
+			if err := appendLeaf(ctx, tx, leaf); err != nil {
+				return err
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(v.cfg.Gateway.Settings)) {
 			now := v.cfg.Gateway.Settings[name]
 			before, err := tx.SwapSetting(ctx, v.cfg.Gateway.Name, name, now)

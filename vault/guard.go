@@ -257,6 +257,9 @@ func (v *Vault) patientFacts(ctx context.Context, tx *catalog.Tx, a act) (access
 	}
 	facts.Research, facts.Restricted, flow = v.covered(a, cmp.Or(p.Country, v.cfg.Home), said)
 	facts.Residency = flow.Permit
+	if facts.Limited, err = tx.Restricted(ctx, a.Patient); err != nil {
+		return facts, flow, err
+	}
 	if facts.Treats, err = tx.Treats(ctx, a.Actor.ID, a.Patient, v.cfg.Now()); err != nil {
 		return facts, flow, fmt.Errorf("care relationship: %w", err)
 	}
@@ -343,6 +346,8 @@ func ownAdvice(reason string) string {
 	switch reason {
 	case "restricted":
 		return "the patient has refused or restricted this use"
+	case "processing-restricted":
+		return "what is stored of the patient is limited to storage and legal claims"
 	case "held-for-review":
 		return "the de-identified view waits for a person's review"
 	case reasonContentOnly:

@@ -9,7 +9,7 @@ import (
 
 	"medvault/keys/token"
 	"medvault/vault/access"
-	"medvault/vault/audit"
+	"medvault/vault/alarm"
 	"medvault/vault/catalog"
 	"medvault/vault/consent"
 	"medvault/vault/record"
@@ -153,7 +153,10 @@ func (v *Vault) noteBirth(ctx context.Context, tx *catalog.Tx, p catalog.Patient
 	}
 	leaf := v.leaf(act{Actor: v.self(), Action: ActionCaseOpen, Patient: p.Token, Object: by}, access.Decision{Allow: true})
 	leaf.Reason = CaseGuardianConsent
-	return appendLeaf(ctx, tx, leaf)
+	if err := appendLeaf(ctx, tx, leaf); err != nil {
+		return err
+	}
+	return v.raise(ctx, tx, alarm.Alarm{Kind: alarm.GuardianConsent, About: string(by)}, "")
 }
 
 // comeOfAge forgets children who are of age now, so that searches find them: every day
@@ -209,50 +212,34 @@ func (v *Vault) grow(ctx context.Context, tx *catalog.Tx, token record.PatientTo
 	return v.follow(ctx, tx, p, record.ObjectID(token), consent.OfChild(said, v.cfg.Now()), said)
 }
 
-// Case is something that people have to settle. A child's documents lie in quarantine as
-// long as there is one of type guardian-consent.
-type Case struct {
-	Patient record.PatientToken `json:"patient"`
-	Type    string              `json:"type"`  // CaseGuardianConsent
-	State   string              `json:"state"` // "waiting", or "refused": the guardian has refused
-	Opened  time.Time           `json:"opened"`
-}
-
-// Cases lists up to limit open cases behind a patient, in order of token. It follows from
-// what is known of the patients and cannot disagree with it: who gives consent closes it.
-// Acts of the guard: case.list.
-func (v *Vault) Cases(ctx context.Context, a record.Actor, after record.PatientToken, limit int) (list []Case, next record.PatientToken, err error) {
-	if err := v.comeOfAge(ctx); err != nil {
-		return nil, "", unavailable("catalog", err)
+// guardianCases lists up to limit children behind a token whose guardians have to be asked;
+// last is the token behind which there may be more. It follows from what is known of the
+// patients and cannot disagree with it: who gives consent closes it.
+func (v *Vault) guardianCases(ctx context.Context, tx *catalog.Tx, after record.PatientToken, limit int) (list []Case, last record.PatientToken, err error) {
+	page, err := tx.Minors(ctx, after, limit)
+	if err != nil {
+		return nil, "", err
 	}
-	_, err = v.perform(ctx, act{Actor: a, Action: record.ActionCaseList}, func(tx *catalog.Tx, _ access.Decision, _ *audit.Leaf) error {
-		list, next = []Case{}, ""
-		page, err := tx.Minors(ctx, after, limit)
+	if len(page) == limit {
+		last = page[limit-1].Patient
+	}
+	for _, m := range page {
+		said, err := tx.Consents(ctx, m.Patient)
 		if err != nil {
-			return err
+			return nil, "", err
 		}
-		if len(page) == limit {
-			next = page[limit-1].Patient
+		minor, err := v.minor(ctx, tx, m.Patient)
+		if err != nil {
+			return nil, "", err
 		}
-		for _, m := range page {
-			said, err := tx.Consents(ctx, m.Patient)
-			if err != nil {
-				return err
-			}
-			minor, err := v.minor(ctx, tx, m.Patient)
-			if err != nil {
-				return err
-			}
-			if !minor || consent.Guarded(said, v.cfg.Now()) {
-				continue
-			}
-			c := Case{Patient: m.Patient, Type: CaseGuardianConsent, State: "waiting", Opened: m.Since.UTC()}
-			if consent.Refused(said, consent.Use{Purpose: record.PurposeTreat}, v.cfg.Now()) {
-				c.State = "refused"
-			}
-			list = append(list, c)
+		if !minor || consent.Guarded(said, v.cfg.Now()) {
+			continue
 		}
-		return nil
-	})
-	return list, next, err
+		c := Case{Patient: m.Patient, Type: CaseGuardianConsent, State: "waiting", Opened: m.Since.UTC()}
+		if consent.Refused(said, consent.Use{Purpose: record.PurposeTreat}, v.cfg.Now()) {
+			c.State = "refused"
+		}
+		list = append(list, c)
+	}
+	return list, last, nil
 }

@@ -176,7 +176,7 @@ func TestAChildsDocumentsStayAtHomeUntilAGuardianSaysSo(t *testing.T) {
 		objects, wraps := lying(t, o.Dir, vaulttest.Foreign)
 		return len(objects) == 0 && len(wraps) == 0
 	})
-	cases, _, err := h.Cases(t.Context(), dpo, "", 100)
+	cases, _, err := h.Cases(t.Context(), dpo, vault.CaseQuery{})
 	if err != nil || len(cases) != 1 || cases[0].Patient != r.Patient || cases[0].State != "waiting" {
 		t.Errorf("Cases = %+v, %v; want one that waits", cases, err)
 	}
@@ -190,7 +190,7 @@ func TestAChildsDocumentsStayAtHomeUntilAGuardianSaysSo(t *testing.T) {
 	given := consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Guardian: guardian.ID, Evidence: paper.ID})
 	consentTo(t, h, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Country: "SG", Reading: true, Guardian: guardian.ID, Evidence: paper.ID})
 	await(t, "the child's documents are abroad", there)
-	if cases, _, err := h.Cases(t.Context(), dpo, "", 100); err != nil || len(cases) != 0 {
+	if cases, _, err := h.Cases(t.Context(), dpo, vault.CaseQuery{}); err != nil || len(cases) != 0 {
 		t.Errorf("Cases after consent = %+v, %v; want none", cases, err)
 	}
 	withdraw(t, h, r.Patient, given.ID)
@@ -201,7 +201,7 @@ func TestAChildsDocumentsStayAtHomeUntilAGuardianSaysSo(t *testing.T) {
 	if _, err := h.AddConsent(t.Context(), guardian, r.Patient, vault.NewConsent{Purpose: record.PurposeTreat, Decision: "refuse"}); err != nil {
 		t.Fatal(err)
 	}
-	if cases, _, err := h.Cases(t.Context(), dpo, "", 100); err != nil || len(cases) != 1 || cases[0].State != "refused" {
+	if cases, _, err := h.Cases(t.Context(), dpo, vault.CaseQuery{}); err != nil || len(cases) != 1 || cases[0].State != "refused" {
 		t.Errorf("Cases after a refusal = %+v, %v; want one that was refused", cases, err)
 	}
 	clean(t, h, "read")
@@ -320,7 +320,7 @@ func TestARebuildBringsGuardiansQuarantineAndEmergenciesBack(t *testing.T) {
 		if err != nil || len(all) != 2 || (all[0].Ended == nil) == (all[1].Ended == nil) {
 			t.Errorf("Guardians = %+v, %v; want one and one that ended", all, err)
 		}
-		if cases, _, err := h.Cases(t.Context(), dpo, "", 100); err != nil || len(cases) != 1 || cases[0].Patient != quarantined.Patient {
+		if cases, _, err := h.Cases(t.Context(), dpo, vault.CaseQuery{}); err != nil || len(cases) != 1 || cases[0].Patient != quarantined.Patient {
 			t.Errorf("Cases = %+v, %v; want the one in quarantine", cases, err)
 		}
 		list, err := h.Breakglasses(t.Context(), dpo, vault.BreakglassQuery{})

@@ -31,6 +31,7 @@ import (
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 	"medvault/vault/residency"
+	"medvault/vault/workday"
 )
 
 // Config is what a Vault is made of. Parts go in finished: the caller opens and
@@ -65,6 +66,10 @@ type Config struct {
 	InsecureActors bool // only for tests of something else: no register is asked, everybody is who they say
 
 	Attachments Attachments // what becomes of files found inside documents; default AttachmentsStore
+
+	Calendar *workday.Calendar // of working days; default workday.China()
+	Alarms   AlarmConfig       // how people are told what they have to look at
+	Officer  Officer           // whom patients and authorities reach
 
 	ContentOnly bool // this gateway has the content keys alone: it serves the de-identified view and nothing else
 
@@ -158,6 +163,10 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Calendar == nil {
+		cfg.Calendar = workday.China()
+	}
+	cfg.Alarms.Every = cmp.Or(cfg.Alarms.Every, time.Minute)
 	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
 	var err error
 	if v.zone, err = zoneOf(cfg.Home); err != nil {
@@ -235,6 +244,7 @@ func (v *Vault) Run(ctx context.Context) (err error) {
 		wg.Go(func() { v.drillOnSchedule(ctx, v.cfg.Drill) })
 	}
 	wg.Go(func() { v.exportLogs(ctx) })
+	wg.Go(func() { v.watchClocks(ctx) })
 	if v.cfg.ATNA != nil {
 		wg.Go(func() { v.forwardLog(ctx, *v.cfg.ATNA) })
 	}

@@ -17,6 +17,7 @@ import (
 	"medvault/api/patients"
 	"medvault/api/policy"
 	"medvault/api/reviews"
+	"medvault/api/rights"
 	"medvault/api/staff"
 )
 
@@ -32,6 +33,8 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	credentials.Register(group, credentials.Config{})
 	staff.Register(group, staff.Config{})
 	policy.Register(group, policy.Config{})
+	rights.Register(group, rights.Config{})
+	rights.RegisterOpen(engine, rights.Config{})
 
 	var registered []string
 	parameter := regexp.MustCompile(`[:*](\w+)`)

@@ -7,7 +7,6 @@ import (
 
 	"medvault/api/answer"
 	"medvault/vault"
-	"medvault/vault/record"
 )
 
 // Guardians is the answer to GET guardians; those that ended are included.
@@ -51,24 +50,3 @@ func (f *face) listGuardians(c *gin.Context) {
 	answer.JSON(c, http.StatusOK, Guardians{list})
 }
 
-// Cases is the answer to GET cases.
-type Cases struct {
-	Cases []vault.Case        `json:"cases"`
-	Next  record.PatientToken `json:"next,omitempty"` // begins the next page; "" on the last
-}
-
-func (f *face) listCases(c *gin.Context) {
-	after, err := record.PatientToken(""), error(nil)
-	if text := c.Query("after"); text != "" {
-		if after, err = record.ParsePatientToken(text); err != nil {
-			answer.Error(c, record.Refuse(record.ErrInvalid, "bad-after", "after is the value of next in the page before"))
-			return
-		}
-	}
-	list, next, err := f.vault.Cases(c.Request.Context(), answer.Actor(c), after, 500)
-	if err != nil {
-		answer.Error(c, err)
-		return
-	}
-	answer.JSON(c, http.StatusOK, Cases{list, next})
-}

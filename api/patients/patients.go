@@ -34,7 +34,6 @@ func Register(r gin.IRouter, cfg Config) {
 	r.POST("/patients/:token/guardians", f.addGuardian)
 	r.GET("/patients/:token/guardians", f.listGuardians)
 	r.DELETE("/patients/:token/guardians/:id", ending(f.vault.EndGuardian))
-	r.GET("/cases", f.listCases)
 	r.POST("/breakglass", f.breakGlass)
 	r.GET("/breakglass", f.listBreakglass)
 	r.GET("/breakglass/:id", f.readBreakglass)
