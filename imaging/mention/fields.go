@@ -25,7 +25,8 @@ func (r *reader) fields() {
 
 // field takes the value of one label, which ends at byte limit at the latest.
 func (r *reader) field(l labelAt, limit int) {
-	at, colon, line := r.valueAt(l.end, limit)
+	at, sign, line := r.valueAt(l.end, limit)
+	colon := sign != noSign
 	if at >= limit || line && !colon {
 		return
 	}
@@ -46,27 +47,38 @@ func (r *reader) field(l labelAt, limit int) {
 			valueEnd = end
 		}
 	}
-	if r.how == Strict && colon && !line && l.field != stop {
+	if r.how == Strict && sign == colonSign && !line {
 		valueEnd = max(valueEnd, end)
 	}
 	r.add(at, valueEnd, kind, r.k.tokenOf(kind, l.field))
 }
 
+// sign is what shows that a value follows.
+type sign uint8
+
+const (
+	noSign sign = iota
+	gapSign
+	colonSign
+)
+
 // valueAt passes over what parts a label from its value. line says that the value is on
 // the next line.
-func (r *reader) valueAt(at, limit int) (value int, colon, line bool) {
+func (r *reader) valueAt(at, limit int) (value int, shown sign, line bool) {
 	for at < limit {
 		c, size := utf8.DecodeRuneInString(r.text[at:])
 		switch {
-		case c == ':' || c == '：' || c == '=' || c == '#' || c == '№' || c == '∶' || c == '︰' || c == '﹕' || c == '\t' || c == '|' || strings.HasPrefix(r.text[at:], wideGap):
-			colon = true
+		case c == ':' || c == '：' || c == '=' || c == '#' || c == '№' || c == '∶' || c == '︰' || c == '﹕':
+			shown = colonSign
+		case c == '\t' || c == '|' || strings.HasPrefix(r.text[at:], wideGap):
+			shown = max(shown, gapSign)
 		case c == '\n':
 			if line {
-				return limit, false, false
+				return limit, noSign, false
 			}
 			line = true
 		case c == '\x01':
-			return limit, false, false
+			return limit, noSign, false
 		case c == '(' || c == '（':
 			if end := strings.IndexAny(r.text[at:limit], ")）\n"); end > 0 && end < 16 && r.text[at+end] != '\n' && !strings.ContainsAny(r.text[at:at+end], "0123456789") && strings.ContainsAny(firstRune(r.text[at+end+1:]), ":：") {
 				at += end // "Name (print):"
@@ -74,11 +86,11 @@ func (r *reader) valueAt(at, limit int) (value int, colon, line bool) {
 			}
 		case unicode.IsSpace(c) || strings.ContainsRune("._-*)）[]【】/,，、", c):
 		default:
-			return at, colon, line
+			return at, shown, line
 		}
 		at += size
 	}
-	return limit, colon, line
+	return limit, shown, line
 }
 
 func firstRune(s string) string {

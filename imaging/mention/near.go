@@ -113,8 +113,11 @@ func (r *reader) nearWords(first, end, length int, of Kind) {
 		return
 	}
 	words := strings.FieldsFunc(said, func(c rune) bool { return strings.ContainsRune(" ,.;:-/\n\t()^", c) })
+	const short = 6 // letters: words of the language differ by one of them
 	for _, w := range words {
-		if len(w) > 2 && descriptor.Knows(w) && strings.Trim(w, "0123456789") != "" {
+		switch {
+		case strings.Trim(w, "0123456789") == "":
+		case len(w) > 2 && descriptor.Knows(w), isLower(w) && (plainWord(w) || length < short):
 			return
 		}
 	}

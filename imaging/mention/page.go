@@ -138,7 +138,7 @@ func (p *page) write(order []int) (text string, of []int) {
 			continue
 		}
 		if last >= 0 && p.inked(i) && p.inked(last) {
-			put(p.between(last, i), -1)
+			put(p.parting(last, i), -1)
 		}
 		put(readable(p.glyphs[i].Text), i)
 		last = i
@@ -153,6 +153,20 @@ func readable(text string) string {
 		text = strings.NewReplacer("\x02", "-", "\ufffe", "-", "\r", "\n").Replace(text)
 	}
 	return strings.ReplaceAll(text, "\x01", " ")
+}
+
+// parting is what parts two glyphs that an order puts beside each other. What the page
+// has others between is no field with a gap.
+func (p *page) parting(a, b int) string {
+	between := p.between(a, b)
+	if from, to := p.place[a], p.place[b]; between == wideGap && from.line == to.line && to.at > from.at+1 {
+		for _, i := range p.lines[from.line][from.at+1 : to.at] {
+			if p.level[i].X0 >= p.level[a].X1 && p.level[i].X1 <= p.level[b].X0 {
+				return "\n"
+			}
+		}
+	}
+	return between
 }
 
 // between is what parts two glyphs: nothing, a blank, a wide gap, the line end.

@@ -11,7 +11,7 @@ var (
 	webAddress = regexp.MustCompile(`(?i)\b(?:https?://|ftp://|www\.)[^\s<>"'，。；）)\]\x01]+`)
 
 	// MR-0482913, ZY00123456: letters that hospitals put before their numbers.
-	hospitalNumber = regexp.MustCompile(`(?i)\b((?:MRN|PID|PAT|UHID|HN|URN|ZYH?|MZH?|BAH|JZ|ACC|INS|EMPI|SYN)[-#: ./№]{0,2}\d{5,14})\b`)
+	hospitalNumber = regexp.MustCompile(`(?i)\b((?:MRN|PID|PAT|UHID|HN|URN|ZYH?|MZH?|BAH|JZ|ACC|INS|EMPI|SYN)-?\d{5,14})\b`)
 
 	// Passports of China, and its permits for Hong Kong, Macau and Taiwan.
 	passport = regexp.MustCompile(`\b([EGDSP][A-HJ-NP-Z]?\d{7,8}|[HMCW]\d{8,10})\b`)

@@ -69,7 +69,7 @@ type reader struct {
 // names somebody by its form, then what labels and titles say.
 func (k *Known) read(text string, how Strictness) []Passage {
 	text = k.withoutTokens(text)
-	r := &reader{k: k, how: how, text: text, letters: subject.Letters(text), days: k.subject.Days(text)}
+	r := &reader{k: k, how: how, text: text, letters: subject.Letters(text), days: k.subject.Days(strings.ReplaceAll(text, "\n", " "))} // a date may go on on the next line
 	r.patient()
 	r.apart()
 	if how == Strict {

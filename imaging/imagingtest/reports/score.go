@@ -205,3 +205,14 @@ func (r Report) Survived(text string) (kept, wanted int) {
 	}
 	return kept, wanted
 }
+
+// Lost are the words of the key that a text does not say at all.
+func (r Report) Lost(text string) (lost []string) {
+	squeezed := subject.Folded(text)
+	for _, k := range r.Keep {
+		if !strings.Contains(squeezed, subject.Folded(k.Text)) {
+			lost = append(lost, k.Text)
+		}
+	}
+	return lost
+}
