@@ -96,6 +96,10 @@ func (v *Vault) Export(ctx context.Context, a record.Actor, req ExportRequest) (
 	}
 	e := &Export{Recipient: req.Recipient, Purpose: a.Purpose, Withheld: found.withheld}
 	for _, d := range found.docs {
+		if d.Kind != record.KindDICOM { // its names are part of its picture or text, and cannot be the recipient's
+			e.Withheld++
+			continue
+		}
 		i, err := v.exportInstance(ctx, d, found, names, req.Recipient, a.Purpose)
 		if err != nil {
 			return nil, err

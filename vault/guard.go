@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"medvault/imaging"
 	"medvault/vault/access"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
@@ -332,8 +333,8 @@ func refusal(a act, d access.Decision) error {
 		return record.ErrNotFound
 	case d.Reason == "erased":
 		return record.Refuse(record.ErrErased, d.Reason, "this patient's documents were destroyed")
-	case d.Reason == "held-for-review" && a.Kind == record.KindPDF:
-		return record.Refuse(record.ErrDenied, "redaction-pending", "reports have no de-identified view yet: ask a treating clinician")
+	case d.Reason == "held-for-review" && a.Held == imaging.Pending:
+		return record.Refuse(record.ErrDenied, imaging.Pending, "the de-identified view is not made yet: try again later")
 	case d.Reason == reasonRevoked:
 		return errRevoked()
 	}

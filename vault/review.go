@@ -35,14 +35,14 @@ const (
 type Review struct {
 	Object     record.ObjectID     `json:"object"`
 	Patient    record.PatientToken `json:"patient"`
-	Kind       string              `json:"kind"` // "dicom", "pdf"
+	Kind       string              `json:"kind"` // "dicom", "pdf", "scan", "fhir"
 	State      string              `json:"state"`
 	Modality   string              `json:"modality,omitempty"`
 	SOPClass   string              `json:"sopClass,omitempty"`
 	Code       string              `json:"code"`    // why it is withheld
 	Reasons    []string            `json:"reasons"` // what spoke for it, finer
 	Since      time.Time           `json:"since"`
-	Frames     int                 `json:"frames"`
+	Frames     int                 `json:"frames"`               // or pages
 	Suggest    []Mask              `json:"suggest"`              // masks a person may want to paint
 	Masks      []Mask              `json:"masks,omitempty"`      // that were painted at an earlier release
 	Decided    *Decided            `json:"decided,omitempty"`    // only where one document is asked for
@@ -170,7 +170,7 @@ func reviewOf(d catalog.Document, f facts) Review {
 	case d.Review != "":
 		r.State = ReviewRefused
 	}
-	if f.Frames != nil {
+	if r.Frames = f.Pages; f.Frames != nil {
 		r.Frames = f.Frames.Count
 	}
 	if f.Release != nil {
@@ -254,15 +254,18 @@ func (v *Vault) decided(ctx context.Context, r reviewing, f facts) (*Decided, er
 }
 
 func (v *Vault) refusedWhy(ctx context.Context, r reviewing) (*Decided, error) {
-	k, err := v.openKeys(ctx, r.patient)
+	var row catalog.Object
+	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		current, err := tx.Current(ctx, r.doc.Review)
+		if err == nil {
+			row, err = tx.Object(ctx, current)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	var row catalog.Object
-	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		row, err = tx.Object(ctx, r.doc.Review)
-		return err
-	})
+	k, err := v.openKeys(ctx, sealedFor(r.patient, row))
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +288,7 @@ type Render func(w io.Writer, attributes json.RawMessage, syntax string, frame i
 
 // PreviewOptions choose what a reviewer sees.
 type PreviewOptions struct {
-	Frame    int    // from 1; default 1
+	Frame    int    // or page, from 1; default 1
 	Unmasked bool   // no masks at all
 	Masks    []Mask // to be tried out; default those that are suggested
 }
@@ -308,9 +311,6 @@ func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID,
 	if _, err := v.perform(ctx, r.act, nil); err != nil {
 		return err
 	}
-	if r.doc.Kind != record.KindDICOM {
-		return redactionPending
-	}
 	h, err := v.handle(ctx, r.doc, lookedUp{view: record.ViewDeidentified, patients: map[record.PatientToken]catalog.Patient{r.doc.Patient: r.patient}})
 	if err != nil {
 		return err
@@ -323,11 +323,6 @@ func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID,
 		return record.ErrNotFound // as in Review: a review is no way to what needs none
 	}
 	o.Frame = max(o.Frame, 1)
-	frame, err := h.Frame(ctx, o.Frame)
-	if err != nil {
-		return err
-	}
-	defer frame.Close()
 	masks := o.Masks
 	if masks == nil {
 		masks = f.Report.Suggest
@@ -336,8 +331,40 @@ func (v *Vault) Preview(ctx context.Context, a record.Actor, id record.ObjectID,
 		masks = nil
 	}
 	masks = slices.DeleteFunc(slices.Clone(masks), func(m Mask) bool { return m.Frame != 0 && m.Frame != o.Frame })
+	if r.doc.Kind != record.KindDICOM || f.Pages > 0 && f.Frames == nil {
+		return v.previewPage(ctx, h, f, o.Frame, masks, w)
+	}
+	frame, err := h.Frame(ctx, o.Frame)
+	if err != nil {
+		return err
+	}
+	defer frame.Close()
 	if err := v.cfg.Render(w, f.Attributes, f.TransferSyntax, frame, masks, previewWidth); errors.Is(err, imaging.ErrCannotConvert) {
 		return record.Refuse(record.ErrNotAcceptable, "cannot-draw", "this kind of picture cannot be drawn here: look at it in a viewer")
+	} else if err != nil {
+		return fmt.Errorf("draw %s: %w", h.ID, err)
+	}
+	return nil
+}
+
+// previewPage draws a page of a view that is one. Whatever was found is painted over in it
+// already: nothing of the identity part is shown.
+func (v *Vault) previewPage(ctx context.Context, h *Handle, f facts, page int, masks []Mask, w io.Writer) error {
+	switch {
+	case v.cfg.RenderPage == nil:
+		return record.Refuse(record.ErrNotAcceptable, "no-preview", "this vault draws no pages")
+	case f.Pages == 0 || f.Size == 0:
+		return record.Refuse(record.ErrNotAcceptable, "no-view", "there is no redacted page to look at: release it with what you know of the original, or refuse it")
+	case page > f.Pages:
+		return record.Refuse(record.ErrNotFound, "no-such-frame", "the document has fewer pages")
+	}
+	content, err := h.Page(ctx)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	if err := v.cfg.RenderPage(ctx, w, content, page, masks); errors.Is(err, imaging.ErrCannotConvert) {
+		return record.Refuse(record.ErrNotAcceptable, "cannot-draw", "this page cannot be drawn here")
 	} else if err != nil {
 		return fmt.Errorf("draw %s: %w", h.ID, err)
 	}
@@ -416,7 +443,7 @@ type reviewRecord struct {
 }
 
 var (
-	redactionPending = &record.Refusal{Kind: record.ErrDenied, Code: "redaction-pending", Advice: "reports have no de-identified view yet, so that none can be looked at or released here"}
+	redactionPending = &record.Refusal{Kind: record.ErrDenied, Code: imaging.Pending, Advice: "the de-identified view is not made yet, so that it cannot be looked at or released: try again later"}
 	refusedAlready   = &record.Refusal{Kind: record.ErrConflict, Code: "refused-already", Advice: "somebody has refused it already"}
 	notHeld          = &record.Refusal{Kind: record.ErrConflict, Code: "not-held", Advice: "the view is not withheld: there is nothing to decide"}
 	ownUpload        = &record.Refusal{Kind: record.ErrDenied, Code: "own-upload", Advice: "you sent this document: another person has to look at it"}
@@ -430,7 +457,7 @@ func (v *Vault) mayDecide(ctx context.Context, r reviewing, reason string) (f fa
 	switch {
 	case r.newer:
 		why = changedMeanwhile
-	case r.doc.Kind != record.KindDICOM:
+	case r.doc.Held == imaging.Pending:
 		why = redactionPending
 	case r.doc.Held == "":
 		why = notHeld
@@ -442,7 +469,7 @@ func (v *Vault) mayDecide(ctx context.Context, r reviewing, reason string) (f fa
 	if why != nil {
 		return f, v.turnDown(ctx, r.act, why)
 	}
-	k, err := v.openKeys(ctx, r.patient)
+	k, err := v.openKeys(ctx, sealedFor(r.patient, r.doc.Object))
 	if err != nil {
 		return f, err
 	}

@@ -65,6 +65,8 @@ type Config struct {
 
 	InsecureActors bool // only for tests of something else: no register is asked, everybody is who they say
 
+	RenderPage RenderPage // draws pages for those who review; without it there are no previews of them
+
 	Attachments Attachments // what becomes of files found inside documents; default AttachmentsStore
 
 	Calendar *workday.Calendar // of working days; default workday.China()
