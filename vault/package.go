@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"medvault/keys/envelope"
 	"medvault/vault/access"
 	"medvault/vault/audit"
@@ -67,7 +69,7 @@ func (v *Vault) Package(ctx context.Context, a record.Actor, req PackageRequest)
 	}
 	p := &Package{ID: record.NewObjectID(), Patient: patient, By: a.ID, Role: a.Role, LogKey: v.logVKey, vault: v}
 	// The export first: whoever may not have it is told why, not only of one document.
-	err = v.permitOriginals(ctx, act{Actor: a, Action: record.ActionExport, Patient: patient}, func(tx *catalog.Tx) error {
+	err = v.permitOriginals(ctx, act{Actor: a, Action: record.ActionExport, Patient: patient, Object: p.ID}, func(tx *catalog.Tx) error {
 		return p.readStatements(ctx, tx)
 	})
 	if err != nil {
@@ -281,4 +283,10 @@ func (p *Package) Metadata(ctx context.Context, id record.ObjectID) (json.RawMes
 		}
 	}
 	return nil, record.ErrNotFound
+}
+
+// OpenPackageSignature checks what signs a package against the key of the log and says
+// what was signed. It needs nothing of the vault.
+func OpenPackageSignature(signed []byte, logKey note.Verifier) (audit.Package, error) {
+	return audit.OpenPackage(signed, logKey)
 }

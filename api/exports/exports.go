@@ -1,5 +1,6 @@
-// Package exports is the /api/v1/exports face: what one recipient is given of a study
-// or a patient, de-identified under names of its own.
+// Package exports is the /api/v1/exports face: what one recipient is given of a study or a
+// patient, de-identified under names of its own, and the package of everything that is held
+// of a patient, for the patient.
 package exports
 
 import (
@@ -25,15 +26,21 @@ type Config struct {
 func Register(r gin.IRouter, cfg Config) {
 	f := &face{vault: cfg.Vault}
 	r.POST("/exports", f.export)
+	r.GET("/exports/:id", f.key)
+	r.GET("/exports/:id/documents/:object", f.document)
 }
 
 type face struct{ vault *vault.Vault }
 
-// NewExport is the body of POST exports: a study or a patient.
+// NewExport is the body of POST exports: a study or a patient for a recipient or, without
+// one, everything held of a patient for the patient.
 type NewExport struct {
-	Study     string              `json:"study,omitempty"`   // as the de-identified view names it
-	Patient   record.PatientToken `json:"patient,omitempty"` // instead of study
-	Recipient string              `json:"recipient"`         // required: an institution
+	Study     string              `json:"study,omitempty"`     // as the de-identified view names it
+	Patient   record.PatientToken `json:"patient,omitempty"`   // instead of study
+	Recipient string              `json:"recipient,omitempty"` // an institution
+
+	PatientID string `json:"patientId,omitempty"` // of a package, instead of patient
+	Issuer    string `json:"issuer,omitempty"`    // of patientId; default that of the actor's institution
 }
 
 // export answers with multipart/related: one application/dicom part an instance, each
@@ -45,6 +52,10 @@ func (f *face) export(c *gin.Context) {
 		answer.Error(c, err)
 		return
 	}
+	if body.Recipient == "" && body.Study == "" && body.Patient+record.PatientToken(body.PatientID) != "" {
+		f.packaged(c, body)
+		return
+	}
 	ctx := c.Request.Context()
 	e, err := f.vault.Export(ctx, answer.Actor(c), vault.ExportRequest{Study: body.Study, Patient: body.Patient, Recipient: body.Recipient})
 	if err != nil {
@@ -52,7 +63,7 @@ func (f *face) export(c *gin.Context) {
 		return
 	}
 	manifest := vault.ExportManifest{Recipient: e.Recipient, Purpose: e.Purpose, Instances: []vault.ExportEntry{}, Withheld: e.Withheld}
-	out := &parts{c: c, w: multipart.NewWriter(c.Writer)}
+	out := &parts{c: c, w: multipart.NewWriter(c.Writer), contentType: `multipart/related; type="application/dicom"`}
 	for _, i := range e.Instances {
 		entry, err := i.Write(ctx, out.next("application/dicom; transfer-syntax="+i.TransferSyntax, i.Instance))
 		if err != nil {
@@ -69,8 +80,9 @@ func (f *face) export(c *gin.Context) {
 // parts writes the answer. The status goes out with the first byte, so that what fails
 // before it is answered by a status of its own.
 type parts struct {
-	c *gin.Context
-	w *multipart.Writer
+	c           *gin.Context
+	w           *multipart.Writer
+	contentType string // without boundary
 }
 
 // next is the writer of another part; its header goes out with its first byte.
@@ -87,7 +99,7 @@ type part struct {
 func (p *part) Write(b []byte) (int, error) {
 	if p.body == nil {
 		if c := p.parts.c; !c.Writer.Written() {
-			c.Header("Content-Type", `multipart/related; type="application/dicom"; boundary=`+p.parts.w.Boundary())
+			c.Header("Content-Type", p.parts.contentType+"; boundary="+p.parts.w.Boundary())
 			c.Status(http.StatusOK)
 			c.Writer.WriteHeaderNow()
 		}

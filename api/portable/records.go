@@ -37,6 +37,8 @@ func recordType(class string) string {
 		return "RAW DATA"
 	case "66.5":
 		return "SURFACE"
+	case "66.6":
+		return "TRACT"
 	case "67":
 		return "VALUE MAP"
 	case "4.2":
@@ -64,9 +66,9 @@ func needs(record string) []need {
 		return append(content, need{0x0040_A491, "CS", "PARTIAL"}, need{0x0040_A493, "CS", "UNVERIFIED"}, concept)
 	case "KEY OBJECT DOC":
 		return append(content, concept)
-	case "WAVEFORM", "RAW DATA", "SPECTROSCOPY", "SURFACE":
+	case "WAVEFORM", "RAW DATA", "SPECTROSCOPY":
 		return content
-	case "REGISTRATION", "FIDUCIAL", "VALUE MAP":
+	case "REGISTRATION", "FIDUCIAL", "VALUE MAP", "SURFACE", "TRACT":
 		return append(content, need{0x0070_0080, "CS", "UNNAMED"}, need{0x0070_0081, "LO", ""}, need{0x0070_0084, "PN", ""})
 	case "PRESENTATION":
 		return []need{{0x0070_0080, "CS", "UNNAMED"}, {0x0070_0081, "LO", ""}, {0x0070_0082, "DA", date}, {0x0070_0083, "TM", time}, {0x0070_0084, "PN", ""}}
@@ -109,7 +111,29 @@ func required(record string, attrs attributes) (list []element) {
 			list = append(list, element{tag: n.tag, vr: n.vr, value: cmp.Or(attrs.text(tag), n.otherwise)})
 		}
 	}
+	if series := referenced(attrs); record == "PRESENTATION" && series != nil {
+		list = append(list, element{tag: 0x0008_1115, vr: "SQ", items: series})
+	}
 	return list
+}
+
+// referenced are the series that a presentation state is for, with their images.
+func referenced(attrs attributes) (items [][]element) {
+	for _, raw := range attrs.values("00081115") {
+		var series attributes
+		if json.Unmarshal(raw, &series) != nil {
+			continue
+		}
+		var images [][]element
+		for _, raw := range series.values("00081140") {
+			var image attributes
+			if json.Unmarshal(raw, &image) == nil {
+				images = append(images, []element{{tag: 0x0008_1150, vr: "UI", value: image.text("00081150")}, {tag: 0x0008_1155, vr: "UI", value: image.text("00081155")}})
+			}
+		}
+		items = append(items, []element{{tag: 0x0008_1140, vr: "SQ", items: images}, {tag: 0x0020_000E, vr: "UI", value: series.text("0020000E")}})
+	}
+	return items
 }
 
 // codeOr is a code, or one that says that there is none.
