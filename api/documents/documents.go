@@ -128,7 +128,10 @@ func (f *face) get(c *gin.Context) {
 	}
 	h := opened.Documents[0]
 	etag := fmt.Sprintf(`"%s-%s"`, h.ID, h.View)
-	if c.GetHeader("If-None-Match") == etag {
+	if h.Corrected { // to what may change
+		etag = ""
+	}
+	if etag != "" && c.GetHeader("If-None-Match") == etag {
 		c.Header("ETag", etag)
 		c.Status(http.StatusNotModified)
 		return
@@ -152,7 +155,9 @@ func (f *face) get(c *gin.Context) {
 		contentType, extension = "application/dicom", ".dcm"
 	}
 	c.Header("Content-Type", contentType)
-	c.Header("Content-Length", strconv.FormatInt(h.Size, 10))
+	if h.Size >= 0 {
+		c.Header("Content-Length", strconv.FormatInt(h.Size, 10))
+	}
 	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s"`, h.ID, extension))
 	c.Header("ETag", etag)
 	if sum, err := hex.DecodeString(h.SHA256); err == nil && len(sum) == 32 {

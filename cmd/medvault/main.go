@@ -65,6 +65,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newCareCommand(a),
 		newConsentCommand(a),
 		newGuardiansCommand(a),
+		newCorrectionsCommand(a),
 		newBreakglassCommand(a),
 		newStaffCommand(a),
 		newPolicyCommand(a),
