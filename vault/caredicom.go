@@ -133,7 +133,7 @@ func (v *Vault) physiciansOf(ctx context.Context, d catalog.Document) (all []phy
 	if err != nil {
 		return nil, err
 	}
-	k, err := v.openKeys(ctx, p)
+	k, err := v.openKeys(ctx, sealedFor(p, d.Object))
 	if err != nil {
 		return nil, err
 	}

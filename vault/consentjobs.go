@@ -193,7 +193,7 @@ func (v *Vault) reachThere(ctx context.Context, job catalog.Job, owner string, r
 				return err
 			}
 			said, err := v.consents(ctx, tx, c.Patient)
-			if err != nil || !slices.Contains(v.permitted(p, said...), r.Name) {
+			if err != nil || p.State == catalog.Erased || !slices.Contains(v.permitted(p, said...), r.Name) {
 				return err
 			}
 			if page, err = tx.ObjectsOf(ctx, c.Patient, "", after, consentPage); err != nil {
@@ -248,7 +248,7 @@ func (v *Vault) unlockThere(ctx context.Context, job catalog.Job, owner string, 
 		p, said, err = v.standingOf(ctx, tx, c.Patient)
 		return err
 	})
-	if errors.Is(err, catalog.ErrNotFound) || err == nil && !slices.Contains(v.openIn(p, said), r.Name) {
+	if errors.Is(err, catalog.ErrNotFound) || err == nil && (p.State == catalog.Erased || !slices.Contains(v.openIn(p, said), r.Name)) {
 		return v.cfg.Catalog.Finish(ctx, job, owner, nil)
 	}
 	if err != nil {
@@ -527,7 +527,7 @@ func (v *Vault) objectsOut(ctx context.Context, job catalog.Job, owner string, r
 // whyRemove says why an object must go from a region: "" when it stays.
 func (v *Vault) whyRemove(ctx context.Context, tx *catalog.Tx, o catalog.Object, r storage.Region) (why string, err error) {
 	if o.SupersededBy != "" {
-		return "superseded", nil
+		return whyGone(ctx, tx, o)
 	}
 	p, said, err := v.standingOf(ctx, tx, o.Patient)
 	if errors.Is(err, catalog.ErrNotFound) {

@@ -135,7 +135,7 @@ func (v *Vault) exportInstance(ctx context.Context, d catalog.Document, found lo
 	if err != nil {
 		return nil, err
 	}
-	k, err := v.openKeys(ctx, found.patients[d.Patient])
+	k, err := v.openKeys(ctx, sealedFor(found.patients[d.Patient], d.Object))
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,12 @@ func (c *verification) unexpected(ctx context.Context, r storage.Region, info st
 		return nil // keyNames looks at these
 	case audit.IsLogName(info.Key, r.Jurisdiction == c.v.cfg.Home):
 		return nil
+	case class+"/" == tombstones && r.Jurisdiction == c.v.cfg.Home:
+		if token, generation, ok := graveOf(info.Key); ok {
+			if dead, err := c.v.isDead(ctx, token, generation); err != nil || dead {
+				return err
+			}
+		}
 	}
 	return c.stray(ctx, r, stray{bucket: r.Data, info: info})
 }

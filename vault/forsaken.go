@@ -80,7 +80,10 @@ func (v *Vault) abandonJob(ctx context.Context, job catalog.Job, owner string) e
 		if err := errors.Join(tx.Removed(ctx, o.ID, at.Region), tx.Unlocked(ctx, o.ID, at.Region)); err != nil {
 			return err
 		}
-		why := "superseded"
+		why, err := whyGone(ctx, tx, o)
+		if err != nil {
+			return err
+		}
 		if o.SupersededBy == "" {
 			why = originWithdrawal
 		}

@@ -81,9 +81,9 @@ func (v *Vault) ownLeaf(action record.Action, origin string) audit.Leaf {
 }
 
 // writeUnwrap writes down that a patient's keys are taken into this gateway's memory,
-// where they stay for dekTTL: before they are.
+// where they stay for Config.KeyLife: before they are.
 func (v *Vault) writeUnwrap(ctx context.Context, p catalog.Patient) error {
 	leaf := v.ownLeaf(ActionUnwrap, v.cfg.Gateway.Name)
-	leaf.Patient, leaf.Window = p.Token, dekTTL
+	leaf.Patient, leaf.Window = p.Token, v.cfg.KeyLife.Truncate(time.Second)
 	return v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) })
 }

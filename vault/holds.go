@@ -56,11 +56,11 @@ func (v *Vault) AddHold(ctx context.Context, a record.Actor, p record.PatientTok
 	h := Hold{ID: record.NewObjectID(), Patient: p, Reason: n.Reason, Authority: n.Authority, Reference: n.Reference, Review: n.Review.UTC().Truncate(time.Millisecond), By: a.ID, Placed: now}
 	refuse := func(code, advice string) (Hold, error) { return Hold{}, record.Refuse(record.ErrInvalid, code, advice) }
 	switch {
-	case !words(n.Reason, 3, 1000):
+	case !wordsWithin(n.Reason, 3, 1000):
 		return refuse("bad-reason", "say in 3 to 1000 characters why nothing may be destroyed")
-	case !words(n.Authority, 2, 200):
+	case !wordsWithin(n.Authority, 2, 200):
 		return refuse("bad-authority", "name in 2 to 200 characters who asked for it")
-	case n.Reference != "" && !words(n.Reference, 1, 200):
+	case n.Reference != "" && !wordsWithin(n.Reference, 1, 200):
 		return refuse("bad-reference", "a reference has at most 200 characters")
 	case !n.Review.After(now):
 		return refuse("bad-review", "review is when somebody looks again whether the hold is needed: a time in the future")
@@ -71,8 +71,8 @@ func (v *Vault) AddHold(ctx context.Context, a record.Actor, p record.PatientTok
 	return h, err
 }
 
-// words says whether a text of people has so many characters.
-func words(text string, least, most int) bool {
+// wordsWithin says whether a text of people has so many characters.
+func wordsWithin(text string, least, most int) bool {
 	n := utf8.RuneCountInString(text)
 	return utf8.ValidString(text) && text == strings.TrimSpace(text) && n >= least && n <= most
 }
@@ -84,7 +84,7 @@ func (h Hold) row() catalog.Hold {
 // LiftHold ends a hold, with a reason that is sealed with its end. Unknown or lifted
 // already: ErrNotFound. Acts of the guard: hold.lift.
 func (v *Vault) LiftHold(ctx context.Context, a record.Actor, p record.PatientToken, id record.ObjectID, reason string) error {
-	if !words(reason, 3, 1000) {
+	if !wordsWithin(reason, 3, 1000) {
 		return record.Refuse(record.ErrInvalid, "bad-reason", "say in 3 to 1000 characters why the hold is lifted")
 	}
 	end := holdEnd{Hold: id, Lifted: v.cfg.Now().UTC().Truncate(time.Millisecond), By: a.ID, Reason: reason}

@@ -82,13 +82,13 @@ func (l *lane) lease(ctx context.Context) ([]catalog.Job, error) {
 			full = true
 		}
 	}
-	// What consent no longer covers goes first, and from a frozen region too.
-	kinds := append(regionConsentJobs(), jobCopy, jobRemove, jobLock)
+	// What is erased, or what consent no longer covers, goes first, and from a frozen region too.
+	kinds := append(regionConsentJobs(), jobErase, jobCopy, jobRemove, jobLock)
 	switch {
 	case l.v.regionIs(l.region.Name, catalog.RegionFrozen):
-		kinds = []string{jobKeysOut, jobObjectsOut, jobRemove}
+		kinds = []string{jobKeysOut, jobObjectsOut, jobErase, jobRemove}
 	case l.v.expired(l.region.Name): // what was promised before waits until it is certified again
-		kinds = []string{jobKeysOut, jobObjectsOut, jobRemove, jobLock}
+		kinds = []string{jobKeysOut, jobObjectsOut, jobErase, jobRemove, jobLock}
 	}
 	jobs, err := l.v.cfg.Catalog.LeaseIn(ctx, l.region.Name, kinds, free, l.v.cfg.Lease, l.owner)
 	for range free - len(jobs) {

@@ -147,6 +147,13 @@ func (f *freshKeys) giveBack(p record.PatientToken) {
 
 var errNoWraps = errors.New("no wraps")
 
+// sealedFor is the patient with the generation of keys that an object is sealed under: it
+// is another than theirs while a document of theirs is erased.
+func sealedFor(p catalog.Patient, o catalog.Object) catalog.Patient {
+	p.Generation = o.Generation
+	return p
+}
+
 // openKeys unwraps the patient's keys, or takes them from the cache when they are
 // of the patient's current generation.
 func (v *Vault) openKeys(ctx context.Context, p catalog.Patient) (patientKeys, error) {
@@ -510,15 +517,23 @@ func unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %w", record.Refuse(record.ErrUnavailable, what+"-unavailable", "try again later"), err)
 }
 
-// dekTTL is how long an unwrapped key may stay in memory.
+// dekTTL is how long an unwrapped key may stay in memory, unless Config.KeyLife says
+// otherwise.
 const dekTTL = 5 * time.Minute
 
 // dekCache holds unwrapped keys for minutes.
 type dekCache struct {
-	now func() time.Time
+	now  func() time.Time
+	life time.Duration
 
 	mu   sync.Mutex
-	keys map[record.PatientToken]cachedKeys
+	keys map[cachedUnder]cachedKeys
+}
+
+// cachedUnder: while documents of a patient are sealed anew, two generations are in use.
+type cachedUnder struct {
+	patient    record.PatientToken
+	generation uint32
 }
 
 type cachedKeys struct {
@@ -526,18 +541,19 @@ type cachedKeys struct {
 	until time.Time
 }
 
-func newDEKCache(now func() time.Time) *dekCache {
-	return &dekCache{now: now, keys: make(map[record.PatientToken]cachedKeys)}
+func newDEKCache(now func() time.Time, life time.Duration) *dekCache {
+	return &dekCache{now: now, life: life, keys: make(map[cachedUnder]cachedKeys)}
 }
 
-// get returns keys of exactly this generation; those of another are dropped.
+// get returns keys of exactly this generation.
 func (c *dekCache) get(p record.PatientToken, generation uint32) (patientKeys, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k, ok := c.keys[p]
-	if ok && (k.Generation != generation || c.now().After(k.until)) {
-		delete(c.keys, p)
-		ok = false
+	under := cachedUnder{p, generation}
+	k, ok := c.keys[under]
+	if ok && c.now().After(k.until) {
+		delete(c.keys, under)
+		return patientKeys{}, false
 	}
 	return k.patientKeys, ok
 }
@@ -553,7 +569,7 @@ func (c *dekCache) put(k patientKeys) {
 			}
 		}
 	}
-	c.keys[k.Token] = cachedKeys{k, now.Add(dekTTL)}
+	c.keys[cachedUnder{k.Token, k.Generation}] = cachedKeys{k, now.Add(c.life)}
 }
 
 // placedWraps remembers which wraps of which patient a region was seen to hold.

@@ -11,7 +11,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"medvault/keys"
@@ -29,6 +28,10 @@ import (
 //	patients       token: prefix of a sealed object, name of a wrap. generation: the highest
 //	               of both. country: sealed (label). created_at: first commit leaf. state:
 //	               erased by leaf; frozen where a record is missing
+//	tombstones     their leaves, and tombstones that prove themselves, before anything else
+//	erasures       the same, and house records of erasures, approvals and certificates; what
+//	               no certificate ends begins again in every region
+//	holds          records of types hold and hold-end
 //	generations    the wraps
 //	wraps          wraps/ and house/ of the region, under its own key service; those of
 //	               other regions are found there, or made, when something is copied there
@@ -576,8 +579,8 @@ func (r *rebuild) readLeaf(ctx context.Context, tx *catalog.Tx, l audit.StoredLe
 		return nil
 	}
 	switch {
-	case leaf.Action == ActionErased:
-		return r.patient(ctx, tx, leaf.Patient, func(p *catalog.Patient) { p.State = catalog.Erased }, leaf.Time)
+	case buries(leaf), readmitted(leaf):
+		return r.takeBurial(ctx, tx, leaf)
 	case leaf.Commit == nil:
 		return nil
 	case leaf.Action == actionRemoved, leaf.Action == actionAbandoned:
@@ -651,17 +654,18 @@ func (r *rebuild) readTombstones(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(info.Key, "tombstones/"), ".")
-		token, err := record.ParsePatientToken(name)
-		if err != nil {
+		token, generation, ok := graveOf(info.Key)
+		if !ok {
 			continue
 		}
-		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
-			p, err := tx.Patient(ctx, token)
-			if err == nil && p.State == catalog.Erased {
-				return nil
+		if proved, err := r.obeyTombstone(ctx, info.Key); err != nil || proved {
+			if err != nil {
+				return err
 			}
-			if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+			continue
+		}
+		err := r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			if dead, err := tx.Dead(ctx, token, generation); err != nil || dead {
 				return err
 			}
 			return r.found(ctx, tx, info.Key, RebuildFinding{Type: RebuildTombstone, Object: printable(info.Key), Patient: token,
@@ -716,11 +720,7 @@ func (r *rebuild) takeWrap(ctx context.Context, tx *catalog.Tx, row catalog.Wrap
 	if row.Blob == "" || err != nil {
 		return nil // a name of nobody's; verify finds it
 	}
-	p, err := tx.Patient(ctx, token)
-	if err == nil && p.State == catalog.Erased {
-		return nil
-	}
-	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+	if dead, err := tx.Dead(ctx, token, row.Generation); err != nil || dead {
 		return err
 	}
 	raise := func(p *catalog.Patient) { p.Generation = max(p.Generation, row.Generation) }

@@ -20,8 +20,8 @@ func (r *rebuild) takeBirth(ctx context.Context, tx *catalog.Tx, t taken) error 
 	return r.v.noteBirth(ctx, tx, p, t.birth, t.id)
 }
 
-// takeGuardians writes what a record says of whose identity acts for a patient, or of an
-// emergency.
+// takeGuardians writes what a record says of whose identity acts for a patient, of an
+// emergency, or of a legal hold.
 func takeGuardians(ctx context.Context, tx *catalog.Tx, t taken) error {
 	var err error
 	switch t.stored.Type {
@@ -37,6 +37,12 @@ func takeGuardians(ctx context.Context, tx *catalog.Tx, t taken) error {
 			return fmt.Errorf("%w: %w", errNotWhole, err)
 		}
 		err = tx.InsertBreakglass(ctx, b.row())
+	case recordHold:
+		var h Hold
+		if err := json.Unmarshal(t.value, &h); err != nil {
+			return fmt.Errorf("%w: %w", errNotWhole, err)
+		}
+		err = tx.InsertHold(ctx, h.row())
 	}
 	if errors.Is(err, catalog.ErrExist) {
 		return nil
@@ -44,7 +50,7 @@ func takeGuardians(ctx context.Context, tx *catalog.Tx, t taken) error {
 	return err
 }
 
-// applyGuardians applies the end of one, or the review of an emergency.
+// applyGuardians applies the end of one, the review of an emergency, or the end of a hold.
 func applyGuardians(ctx context.Context, tx *catalog.Tx, kind string, p record.PatientToken, value json.RawMessage) error {
 	if kind == recordGuardianEnd {
 		var end guardianEnd
@@ -52,6 +58,13 @@ func applyGuardians(ctx context.Context, tx *catalog.Tx, kind string, p record.P
 			return err
 		}
 		return tx.EndGuardian(ctx, p, end.Guardian, end.Ended, end.By)
+	}
+	if kind == recordHoldEnd {
+		var end holdEnd
+		if err := json.Unmarshal(value, &end); err != nil {
+			return err
+		}
+		return tx.LiftHold(ctx, p, end.Hold, end.Lifted, end.By)
 	}
 	var done breakglassReviewed
 	if err := json.Unmarshal(value, &done); err != nil {

@@ -67,8 +67,6 @@ func (r *rebuild) apply(ctx context.Context, kind string, page []catalog.Object)
 				err = applyRestrictionEnd(ctx, tx, page[i].Patient, value)
 			case recordCorrection, recordCorrectionUndo:
 				err = applyCorrection(ctx, tx, kind, page[i].Patient, value)
-			case recordRestrictionEnd:
-				err = applyRestrictionEnd(ctx, tx, page[i].Patient, value)
 			case recordConsentEnd:
 				err = r.applyConsentEnd(ctx, tx, page[i].Patient, value)
 			default:

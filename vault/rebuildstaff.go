@@ -26,5 +26,5 @@ func takeHouseRecord(ctx context.Context, tx *catalog.Tx, id record.ObjectID, re
 		}
 		return tx.PutStaffInstitution(ctx, i.row(id), true)
 	}
-	return nil
+	return takeErasures(ctx, tx, id, recordType, value)
 }

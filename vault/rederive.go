@@ -274,7 +274,7 @@ func (v *Vault) factsOf(ctx context.Context, d catalog.Document) (f facts, err e
 	if err != nil {
 		return f, err
 	}
-	k, err := v.openKeys(ctx, p)
+	k, err := v.openKeys(ctx, sealedFor(p, d.Object))
 	if err != nil {
 		return f, err
 	}
@@ -441,7 +441,7 @@ func (v *Vault) planned(ctx context.Context, id record.ObjectID) (Change, error)
 }
 
 func (v *Vault) scrubAgain(ctx context.Context, s supersession, p catalog.Patient) (now imaging.Scrubbed, err error) {
-	k, err := v.openKeys(ctx, p)
+	k, err := v.openKeys(ctx, sealedFor(p, s.old.Object))
 	if err != nil {
 		return now, err
 	}

@@ -153,6 +153,7 @@ func (v *Vault) watchStates(ctx context.Context) {
 		if err := v.watchState(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("read the states of regions", "err", err)
 		}
+		v.deks.expire()
 		wait(ctx, v.cfg.Poll)
 	}
 }

@@ -17,6 +17,9 @@ type RegionTerms struct {
 	Role          RegionRole    // default RolePrimary
 	Lock          RegionLock    // default none
 	Certification Certification // the zero value is none
+	// KeySnapshots is for how long snapshots of the region's key service are kept: as long
+	// as a certificate of destruction has to name a way back. 0: the vault is not told.
+	KeySnapshots time.Duration
 }
 
 // RegionRole says what a region is for.

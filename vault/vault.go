@@ -31,6 +31,7 @@ import (
 	"medvault/vault/catalog"
 	"medvault/vault/record"
 	"medvault/vault/residency"
+	"medvault/vault/retention"
 	"medvault/vault/workday"
 )
 
@@ -72,6 +73,9 @@ type Config struct {
 	Calendar *workday.Calendar // of working days; default workday.China()
 	Alarms   AlarmConfig       // how people are told what they have to look at
 	Officer  Officer           // whom patients and authorities reach
+
+	Retention retention.Table // until when documents are kept; default retention.Default()
+	KeyLife   time.Duration   // how long an unwrapped key may stay in memory; default 5 min
 
 	ContentOnly bool // this gateway has the content keys alone: it serves the de-identified view and nothing else
 
@@ -130,6 +134,9 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	if err := v.loadRecordsKey(ctx); err != nil {
 		return nil, err
 	}
+	if err := v.obeyTombstones(ctx); err != nil {
+		return nil, fmt.Errorf("vault: tombstones: %w", err)
+	}
 	return v, v.recover(ctx)
 }
 
@@ -154,6 +161,10 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 			return nil, fmt.Errorf("vault: verification %d: %w", i, err)
 		}
 	}
+	if cfg.Retention.Version == "" {
+		cfg.Retention = retention.Default()
+	}
+	cfg.KeyLife = cmp.Or(cfg.KeyLife, dekTTL)
 	cfg.Workers = cmp.Or(cfg.Workers, 4)
 	cfg.Poll = cmp.Or(cfg.Poll, time.Second)
 	cfg.Lease = cmp.Or(cfg.Lease, 3*time.Minute)
@@ -169,7 +180,7 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 		cfg.Calendar = workday.China()
 	}
 	cfg.Alarms.Every = cmp.Or(cfg.Alarms.Every, time.Minute)
-	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
+	v := &Vault{cfg: cfg, deks: newDEKCache(cfg.Now, cfg.KeyLife), windows: newWindows(cfg.Now), spools: newSpools(cfg.Spool), held: new(placedWraps)}
 	var err error
 	if v.zone, err = zoneOf(cfg.Home); err != nil {
 		return nil, err

@@ -362,3 +362,71 @@ WHERE o.patient = p.token AND o.created_at >= ? AND NOT EXISTS (SELECT 1 FROM ob
 	}
 	return all, attempt(rows.Err(), "whose retention may have ended")
 }
+
+// CountObjects counts the objects and records of a patient, those that are on their way
+// out included.
+func (t *Tx) CountObjects(ctx context.Context, patient record.PatientToken) (n int64, err error) {
+	err = t.tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM objects WHERE patient = $1", string(patient)).Scan(&n)
+	return n, attempt(err, "count the objects of %s", patient)
+}
+
+// Counting lists the objects and records of a patient, up to a generation of keys and
+// behind an id, that nothing stands in the place of.
+func (t *Tx) Counting(ctx context.Context, patient record.PatientToken, generation uint32, after record.ObjectID, limit int) ([]Object, error) {
+	var b builder
+	b.add("SELECT o.id FROM objects o WHERE o.patient = ? AND o.id > ? AND o.generation <= ? AND o.superseded_by = '' ORDER BY o.id LIMIT ?",
+		string(patient), string(after), int64(generation), limit32(limit))
+	rows, err := t.query(ctx, &b)
+	if err != nil {
+		return nil, attempt(err, "what counts of %s", patient)
+	}
+	defer rows.Close()
+	var ids []record.ObjectID
+	for rows.Next() {
+		var id record.ObjectID
+		if err := rows.Scan(&id); err != nil {
+			return nil, attempt(err, "what counts of %s", patient)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, attempt(err, "what counts of %s", patient)
+	}
+	all := make([]Object, len(ids))
+	for i, id := range ids {
+		if all[i], err = t.Object(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// RecordType tells the type of a record. Absent: ErrNotFound.
+func (t *Tx) RecordType(ctx context.Context, id record.ObjectID) (kind string, err error) {
+	err = t.tx.QueryRowContext(ctx, "SELECT record_type FROM objects WHERE id = $1", string(id)).Scan(&kind)
+	return kind, attempt(err, "type of record %s", id)
+}
+
+// DropFooter forgets the sealed end of an object that is on its way out.
+func (t *Tx) DropFooter(ctx context.Context, id record.ObjectID) error {
+	var b builder
+	b.add("UPDATE objects SET footer = ? WHERE id = ?", []byte{}, string(id))
+	_, err := t.exec(ctx, &b)
+	return attempt(err, "drop the footer of %s", id)
+}
+
+// DropErasure forgets an erasure that is known under another id.
+func (t *Tx) DropErasure(ctx context.Context, id record.ObjectID) error {
+	var b builder
+	b.add("DELETE FROM erasures WHERE id = ?", string(id))
+	_, err := t.exec(ctx, &b)
+	return attempt(err, "drop erasure %s", id)
+}
+
+// Certified says whether it is certified that a generation of a patient's keys is destroyed
+// with all that it opened.
+func (t *Tx) Certified(ctx context.Context, patient record.PatientToken, generation uint32) (done bool, err error) {
+	err = t.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM erasures WHERE patient = $1 AND state = 'done' AND generation >= $2)",
+		string(patient), int64(generation)).Scan(&done)
+	return done, attempt(err, "what is certified of %s", patient)
+}
