@@ -164,6 +164,9 @@ func (k *knocks) forget(reason string) {
 func recognize(v *vault.Vault) func(context.Context, record.Actor) (record.Actor, []string, error) {
 	return func(ctx context.Context, a record.Actor) (record.Actor, []string, error) {
 		a, soon, err := v.Recognize(ctx, a)
+		if err == nil && a.Role == record.RoleInterface {
+			err = record.Refuse(record.ErrDenied, "role-not-permitted", "a hospital's system says by HL7 v2 who treats whom, and nothing else")
+		}
 		var ends []string
 		for _, w := range soon {
 			ends = append(ends, w.Reason+" "+w.At.UTC().Format(time.RFC3339))

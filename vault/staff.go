@@ -359,8 +359,9 @@ func (p *StaffPerson) check(now time.Time) error {
 		return bad("bad-name", "a name has at most 255 characters")
 	case !country(p.Country) && p.Country != "":
 		return bad("bad-country", "country is an ISO 3166-1 code of two capital letters; left out, it is the institution's")
+	case slices.Equal(p.Roles, []record.Role{record.RoleInterface}) && p.Kind == staff.Service:
 	case len(p.Roles) == 0 || slices.ContainsFunc(p.Roles, func(r record.Role) bool { return staff.Outside(r) || !slices.Contains(record.Roles(), r) }):
-		return bad("bad-roles", "give one or more roles of staff: radiology, clinician, quality, researcher, operator, dpo, reviewer, auditor, admin")
+		return bad("bad-roles", "give one or more roles of staff: radiology, clinician, quality, researcher, operator, dpo, reviewer, auditor, admin; or interface alone, to a service")
 	}
 	for _, t := range p.Trainings {
 		if t.At.IsZero() || t.At.After(now) || !name(t.Reference, 0, 255) {

@@ -75,7 +75,10 @@ func New(cfg Config) (*Server, error) {
 
 // Limits of connections.
 const (
-	maxConnections = 64
+	maxConnections = 64  // of senders who have proven who they are
+	maxGreeting    = 512 // that have not yet
+	greetingTime   = 5 * time.Second
+	maxPeople      = 64               // whom one message names
 	idleTime       = 30 * time.Minute // between two messages
 	writeTime      = 30 * time.Second
 	messageTime    = time.Minute // to act upon one
@@ -91,45 +94,79 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	var serving sync.WaitGroup
 	defer serving.Wait()
-	free := make(chan struct{}, maxConnections)
-	for {
+	// Who has not proven who they are takes no place from those who have.
+	greeting, free := make(chan struct{}, maxGreeting), make(chan struct{}, maxConnections)
+	for failed := 0; ; {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("hl7: accept: %w", err), l.Close())
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("hl7: accept: %w", err)
 		}
-		select {
-		case free <- struct{}{}:
-		default:
+		if err != nil { // no file descriptor, perhaps: it passes
+			s.cfg.Log.Error("hl7: accept", "err", err)
+			failed++
+			pause(ctx, min(5*time.Millisecond<<min(failed, 8), time.Second))
+			continue
+		}
+		failed = 0
+		if !placeIn(greeting) {
 			conn.Close()
 			continue
 		}
 		serving.Go(func() {
-			defer func() { <-free }()
-			if err := s.connection(ctx, conn); err != nil {
+			defer conn.Close()
+			conn, shown, err := s.greet(ctx, conn)
+			<-greeting
+			if err == nil && !placeIn(free) {
+				err = errors.New("too many connections")
+			}
+			if err == nil {
+				err = s.connection(ctx, conn, shown)
+				<-free
+			}
+			if err != nil {
 				s.cfg.Log.Warn("hl7 connection ended", "err", err)
 			}
 		})
 	}
 }
 
-// connection answers message by message until the sender hangs up or ctx ends.
-func (s *Server) connection(ctx context.Context, conn net.Conn) error {
-	defer conn.Close()
-	var shown *tls.ConnectionState
-	if s.cfg.TLS != nil {
-		secure := tls.Server(conn, s.cfg.TLS)
-		hello, cancel := context.WithTimeout(ctx, writeTime)
-		err := secure.HandshakeContext(hello)
-		cancel()
-		if err != nil {
-			return errors.New("TLS handshake refused")
-		}
-		state := secure.ConnectionState()
-		conn, shown = secure, &state
+// placeIn takes a place, if there is one.
+func placeIn(places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	default:
+		return false
 	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// greet ends the TLS handshake, where there is to be one.
+func (s *Server) greet(ctx context.Context, conn net.Conn) (net.Conn, *tls.ConnectionState, error) {
+	if s.cfg.TLS == nil {
+		return conn, nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, greetingTime)
+	defer cancel()
+	secure := tls.Server(conn, s.cfg.TLS)
+	if secure.HandshakeContext(ctx) != nil {
+		return conn, nil, errors.New("TLS handshake refused")
+	}
+	state := secure.ConnectionState()
+	return secure, &state, nil
+}
+
+// connection answers message by message until the sender hangs up or ctx ends.
+func (s *Server) connection(ctx context.Context, conn net.Conn, shown *tls.ConnectionState) error {
 	wake := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer wake()
 	in := bufio.NewReader(conn)
@@ -253,8 +290,9 @@ func (s *Server) act(ctx context.Context, m *message, from Sender, now time.Time
 	if len(patients) == 0 {
 		return said.strangers, noPatient
 	}
-	named := said.strangers
+	named, people := said.strangers, 0
 	for _, v := range said.visits {
+		people += len(v.State) + len(v.Ended)
 		named += len(v.State) + len(v.Complete) + len(v.Ended)
 		if v.EndAll != nil {
 			named++
@@ -262,6 +300,9 @@ func (s *Server) act(ctx context.Context, m *message, from Sender, now time.Time
 	}
 	if named == 0 {
 		return 0, nil // nothing is said of who treats
+	}
+	if people > maxPeople {
+		return 0, refuse("too-many-people", "207", true)
 	}
 	news := vault.CareNews{Source: "hl7", Visits: said.visits, Unnamed: said.strangers,
 		Message: strings.Join([]string{head.value(10), head.value(7), head.field(9), from.Facility}, "\x00")}

@@ -15,12 +15,17 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"medvault/api"
 	"medvault/api/hl7"
 	"medvault/api/identity"
 	"medvault/api/transport"
@@ -51,7 +56,7 @@ func newHospital(t *testing.T) *hospital {
 	}
 	trained := []vault.Training{{At: time.Now().Add(-time.Hour)}}
 	for _, p := range []vault.StaffPerson{
-		{Subject: "service:his", Kind: staff.Service, Roles: []record.Role{record.RoleAdmin}},
+		{Subject: "service:his", Kind: staff.Service, Roles: []record.Role{record.RoleInterface}},
 		{Subject: "clinician-1", Roles: []record.Role{record.RoleClinician}, Trainings: trained},
 		{Subject: "clinician-2", Roles: []record.Role{record.RoleClinician}, Trainings: trained},
 		{Subject: "radiology-1", Roles: []record.Role{record.RoleRadiology}, Trainings: trained},
@@ -73,7 +78,7 @@ func newHospital(t *testing.T) *hospital {
 func (h *hospital) listen() {
 	t := h.t
 	pool, issue := authority(t)
-	his := record.Actor{ID: "service:his", Role: record.RoleAdmin, Purpose: record.DefaultPurpose(record.RoleAdmin), Scopes: "system/CareTeam.cus"}
+	his := record.Actor{ID: "service:his", Role: record.RoleInterface, Purpose: record.DefaultPurpose(record.RoleInterface)}
 	certificates, err := identity.NewCertificates(identity.CertificatesConfig{Subject: identity.SubjectDNS,
 		People: map[string]record.Actor{"his.example": his, "ct.example": {ID: "service:ct"}}})
 	if err != nil {
@@ -278,6 +283,127 @@ func TestWhoMaySend(t *testing.T) {
 	}
 	if h.reads("clinician-1") {
 		t.Error("the clinician reads")
+	}
+}
+
+// A sender's entry lets it say who treats, by messages alone: over HTTP it is nobody.
+func TestASenderMayDoNothingElse(t *testing.T) {
+	t.Parallel()
+	h := newHospital(t)
+	his := record.Actor{ID: "service:his", Role: record.RoleInterface, Purpose: record.DefaultPurpose(record.RoleInterface)}
+	for what, err := range map[string]error{
+		"stating who treats": func() error {
+			_, err := h.AddCare(t.Context(), his, h.stored.Patient, "clinician-1", time.Time{})
+			return err
+		}(),
+		"listing it":      func() error { _, err := h.ListCare(t.Context(), his, h.stored.Patient); return err }(),
+		"reading":         func() error { _, err := h.Open(t.Context(), his, vault.Ref{Document: h.stored.ID}); return err }(),
+		"reading the log": func() error { _, err := h.AuditQuery(t.Context(), his, vault.AuditQuery{}); return err }(),
+		"the register":    func() error { _, err := h.Staff(t.Context(), his, "", 10); return err }(),
+	} {
+		if !errors.Is(err, record.ErrDenied) && !errors.Is(err, record.ErrNotFound) {
+			t.Errorf("%s: %v; want refused", what, err)
+		}
+	}
+	token := identity.NewToken()
+	auth, err := identity.NewStatic(map[string]record.Actor{token: his})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := api.New(api.Config{Vault: h.Vault, Auth: auth, PublicURL: "http://127.0.0.1", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/api/v1/staff/me", "/dicomweb/studies", "/api/v1/patients/" + string(h.stored.Patient) + "/care-team", "/api/v1/openapi.json"} {
+		r, w := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
+		r.Header.Set("Authorization", "Bearer "+token)
+		if server.Handler().ServeHTTP(w, r); w.Code != http.StatusForbidden {
+			t.Errorf("GET %s: %d %s; want 403", path, w.Code, w.Body)
+		}
+	}
+	for name, p := range map[string]vault.StaffPerson{
+		"a person":            {Subject: "x", Roles: []record.Role{record.RoleInterface}},
+		"beside another role": {Subject: "x", Kind: staff.Service, Roles: []record.Role{record.RoleInterface, record.RoleAdmin}},
+	} {
+		p.Institution = "house"
+		if _, err := h.AddStaff(t.Context(), vaulttest.Actor(record.RoleAdmin), p); !errors.Is(err, record.ErrInvalid) {
+			t.Errorf("interface as %s: %v; want refused", name, err)
+		}
+	}
+}
+
+// Connections on which nothing comes do not keep those out that have something to say.
+func TestSilentConnectionsBlockNobody(t *testing.T) {
+	t.Parallel()
+	h := newHospital(t)
+	for range 3 * 64 {
+		silent, err := net.Dial("tcp", h.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+	}
+	if reply := h.ask(h.his, message("1", "ADT^A01", h.pid(), pv1("clinician-1^^^^^^^^STAFF", "", "V1", "", ""))); !strings.Contains(reply, "MSA|AA") {
+		t.Errorf("behind silent connections: %q; want AA", reply)
+	}
+}
+
+func TestOneMessageNamesSoManyPeople(t *testing.T) {
+	t.Parallel()
+	h := newHospital(t)
+	many := func(n int) string {
+		return strings.Repeat("clinician-1^^^^^^^^STAFF~", n-1) + "clinician-1^^^^^^^^STAFF"
+	}
+	if reply := h.ask(h.his, message("1", "ADT^A01", h.pid(), pv1(many(65), "", "V1", "", ""))); !strings.Contains(reply, "MSA|AR") || !strings.Contains(reply, "too-many-people") {
+		t.Errorf("65 people: %q; want AR too-many-people", reply)
+	}
+	if reply := h.ask(h.his, message("2", "ADT^A01", h.pid(), pv1(many(64), "", "V1", "", ""))); !strings.Contains(reply, "MSA|AA") {
+		t.Errorf("64 people: %q; want AA", reply)
+	}
+}
+
+// failing fails to accept now and then, as when no file descriptor is left.
+type failing struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return f.Listener.Accept()
+}
+
+func TestTheListenerOutlivesWhatPasses(t *testing.T) {
+	t.Parallel()
+	h := newHospital(t)
+	server, err := hl7.New(hl7.Config{Vault: h.Vault, Log: slog.New(slog.DiscardHandler), Senders: []hl7.Sender{{Application: "HIS"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := &failing{Listener: l}
+	short.left.Store(3)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(t.Context(), short) }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(hl7.Frame([]byte("hello"))); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := hl7.ReadFrame(conn); err != nil || !strings.Contains(string(reply), "unreadable") {
+		t.Errorf("after three failures to accept: %q, %v; want an answer", reply, err)
+	}
+	l.Close()
+	if err := <-served; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve on a closed listener = %v; want its error", err)
 	}
 }
 

@@ -35,7 +35,7 @@ type HL7Config struct {
 type HL7SenderConfig struct {
 	Application    string            `yaml:"application"`    // MSH-3
 	Facility       string            `yaml:"facility"`       // MSH-4; default any
-	Actor          string            `yaml:"actor"`          // its subject on the staff register: of kind service, in role admin
+	Actor          string            `yaml:"actor"`          // its subject on the staff register: of kind service, in role interface
 	Certificate    string            `yaml:"certificate"`    // the name in its certificate; default the actor
 	Issuers        map[string]string `yaml:"issuers"`        // assigning authority of PID-3 to Issuer of Patient ID
 	Clinicians     map[string]string `yaml:"clinicians"`     // number, or number@authority, to the subject on the staff register
@@ -100,8 +100,7 @@ func (h HL7Config) server(cfg *Config, v *vault.Vault, log *slog.Logger) (*hl7.S
 	}
 	people := make(map[string]record.Actor)
 	for _, s := range h.Senders {
-		// Its role alone could do more: the scopes leave it the care relationships.
-		who := record.Actor{ID: s.Actor, Role: record.RoleAdmin, Purpose: record.DefaultPurpose(record.RoleAdmin), Scopes: "system/CareTeam.cus"}
+		who := record.Actor{ID: s.Actor, Role: record.RoleInterface, Purpose: record.DefaultPurpose(record.RoleInterface)}
 		people[cmp.Or(s.Certificate, s.Actor)] = who
 		c.Senders = append(c.Senders, hl7.Sender{Application: s.Application, Facility: s.Facility, Actor: who,
 			Issuers: s.Issuers, Clinicians: s.Clinicians, StaffAuthority: s.StaffAuthority})

@@ -65,7 +65,7 @@ func (e *Engine) decidesSomething(r *rule, action record.Action) bool {
 	if !r.Forbids {
 		among = e.of(types.NewEntityUID("Action", types.String(action))).all
 	}
-	for _, role := range record.Roles() {
+	for _, role := range append(record.Roles(), record.RoleInterface) {
 		for _, purpose := range []record.Purpose{record.PurposeTreat, record.PurposeETreat, record.PurposePatient, record.PurposeOperate,
 			record.PurposeQuality, record.PurposeResearch, record.PurposePayment, record.PurposeSystem, record.PurposeCompl} {
 			for request := range probes(record.Actor{ID: "probe", Role: role, Purpose: purpose, Country: "CN"}, action, r.standings()) {
@@ -87,7 +87,7 @@ func (e *Engine) decidesSomething(r *rule, action record.Action) bool {
 func probes(a record.Actor, action record.Action, standings []string) func(func(Request) bool) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return func(yield func(Request) bool) {
-		for _, origin := range []string{"", "http", "own", "rederive", "attachment", "consent"} {
+		for _, origin := range []string{"", "http", "own", "rederive", "attachment", "consent", "hl7"} {
 			for _, standing := range standings {
 				for _, p := range []*Patient{nil, {State: StateActive, Treats: true, Research: true, Residency: true}, {State: StateActive, Restricted: true},
 					{State: StateActive, Limited: true}, {State: StateActive, Minor: true},

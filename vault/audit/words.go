@@ -125,7 +125,7 @@ func tongues() map[Language]tongue {
 			record.RoleRadiology: "radiology", record.RoleClinician: "clinician", record.RoleQuality: "quality control",
 			record.RoleResearcher: "researcher", record.RoleOperator: "operator", record.RoleDPO: "data protection officer",
 			record.RoleReviewer: "reviewer", record.RoleAuditor: "auditor", record.RoleAdmin: "administrator",
-			record.RolePatient: "patient", record.RoleGuardian: "guardian",
+			record.RolePatient: "patient", record.RoleGuardian: "guardian", record.RoleInterface: "hospital system",
 		},
 		purposes: map[record.Purpose]string{
 			record.PurposeTreat: "treatment", record.PurposeETreat: "emergency treatment", record.PurposePatient: "the patient's own request",
@@ -176,7 +176,7 @@ func tongues() map[Language]tongue {
 		roles: map[record.Role]string{
 			record.RoleRadiology: "影像科", record.RoleClinician: "临床医生", record.RoleQuality: "质量控制", record.RoleResearcher: "研究人员",
 			record.RoleOperator: "运维人员", record.RoleDPO: "数据保护负责人", record.RoleReviewer: "审核人员", record.RoleAuditor: "审计人员",
-			record.RoleAdmin: "管理员", record.RolePatient: "患者", record.RoleGuardian: "监护人",
+			record.RoleAdmin: "管理员", record.RolePatient: "患者", record.RoleGuardian: "监护人", record.RoleInterface: "医院信息系统",
 		},
 		purposes: map[record.Purpose]string{
 			record.PurposeTreat: "诊疗", record.PurposeETreat: "急救诊疗", record.PurposePatient: "患者本人请求", record.PurposeOperate: "机构运营",

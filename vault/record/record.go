@@ -117,9 +117,14 @@ const (
 	RoleAdmin      Role = "admin"
 	RolePatient    Role = "patient"
 	RoleGuardian   Role = "guardian"
+
+	// RoleInterface is a hospital's system that says by HL7 v2 who treats whom, and can do
+	// nothing else: no person's role, and no token may claim it.
+	RoleInterface Role = "interface"
 )
 
-// Roles lists every role in the order of the design.
+// Roles lists every role that a person, a token or an API client may have, in the order of
+// the design.
 func Roles() []Role {
 	return []Role{RoleRadiology, RoleClinician, RoleQuality, RoleResearcher, RoleOperator,
 		RoleDPO, RoleReviewer, RoleAuditor, RoleAdmin, RolePatient, RoleGuardian}
