@@ -164,11 +164,16 @@ func (l *limited) String() string {
 
 func (p *process) kill() { _ = p.cmd.Process.Kill() } // it has ended by itself otherwise
 
-// end kills the process: nothing it could still say matters.
-func (p *process) end() {
+// end kills the process, nothing it could still say matters, and tells how long it
+// computed.
+func (p *process) end() time.Duration {
 	p.kill()
 	_ = p.in.Close()
 	_ = p.cmd.Wait() // says how it ended: by our hand
+	if p.cmd.ProcessState == nil {
+		return 0
+	}
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
 // ask sends one frame and reads the answer. An error is errCostly, a fault, or that of

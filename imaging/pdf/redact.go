@@ -35,9 +35,10 @@ func (r *Redactor) redact(ctx context.Context, original []byte, who *mention.Kno
 	if err != nil {
 		return Redacted{}, err
 	}
-	defer worker.end()
 	j := &job{r: r, who: who, release: release, worker: worker, reasons: map[string]bool{}}
-	return j.verdict(j.make(ctx, original))
+	err = j.make(ctx, original)
+	j.out.CPU = worker.end()
+	return j.verdict(err)
 }
 
 // make writes the new document and looks at it as a stranger would.

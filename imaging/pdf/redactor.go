@@ -65,6 +65,8 @@ type Redacted struct {
 	Scripts     int          // JavaScript actions
 	XFA         bool         // a form beside the pages
 
+	CPU time.Duration // of the process that opened the document; OCR and what is done here are not in it
+
 	Words  int // that are left in the text layer
 	Pixels int // pages whose pixels were read by OCR
 }

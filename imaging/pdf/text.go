@@ -15,6 +15,7 @@ type word = facsimile.Word
 // the tokens, and what was read off pixels where the document itself says nothing.
 func (p *page) lay() {
 	p.words = nil
+	told := map[int]bool{} // tokens that are in the text, by the number of their box
 	var run []wire.Char
 	end := func() {
 		if w, ok := wordOf(run); ok {
@@ -25,6 +26,9 @@ func (p *page) lay() {
 	for _, c := range p.chars {
 		if c.Generated || c.Unmapped || blank(c.Rune) || p.gone(c) {
 			end()
+			if !c.Generated && !blank(c.Rune) {
+				p.layToken(tight(c), told)
+			}
 			continue
 		}
 		if len(run) > 0 && !follows(run[len(run)-1], c) {
@@ -33,8 +37,23 @@ func (p *page) lay() {
 		run = append(run, c)
 	}
 	end()
-	p.layTokens()
-	p.layRead()
+	p.layRead(told)
+	for i, b := range p.boxes {
+		if !told[i] && b.token != "" {
+			p.words = append(p.words, wordIn(b.token, b.drawn, 0))
+		}
+	}
+}
+
+// layToken puts the token of the box that lies over something into the text, where that
+// stood, once.
+func (p *page) layToken(over mention.Box, told map[int]bool) {
+	for i, b := range p.boxes {
+		if b.token != "" && !told[i] && area(common(over, b.drawn)) > 0 {
+			told[i] = true
+			p.words = append(p.words, wordIn(b.token, b.drawn, 0))
+		}
+	}
 }
 
 // gone reports a character that does not go over: painted over, or hardly to be seen.
@@ -94,19 +113,12 @@ func wordIn(text string, b mention.Box, angle float64) word {
 	return word{Text: text, X: x, Y: y, Angle: angle, Size: max(h, 0.5), Width: max(w, 0.5)}
 }
 
-func (p *page) layTokens() {
-	for _, b := range p.boxes {
-		if b.token != "" {
-			p.words = append(p.words, wordIn(b.token, b.drawn, 0))
-		}
-	}
-}
-
 // layRead adds what OCR read where there are no characters.
-func (p *page) layRead() {
+func (p *page) layRead(told map[int]bool) {
 	const sure = 40
 	for _, w := range p.read {
 		b := p.points(w.Box)
+		p.layToken(b, told)
 		if w.Confidence >= sure && p.characters(b) < 0.3 && !p.underBox(b) {
 			p.words = append(p.words, wordIn(w.Text, b, 0))
 		}

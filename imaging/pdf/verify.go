@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"context"
+	"strings"
 
 	"medvault/imaging/mention"
 	"medvault/imaging/ocr"
@@ -38,26 +39,20 @@ func (j *job) verify(ctx context.Context, file []byte, pages []*page) (left int,
 }
 
 // bytesLeft searches the file, and what its streams hold, for the patient.
-func (j *job) bytesLeft(file []byte, contents facsimile.Contents) (n int) {
-	raw := j.who.Scanner()
-	for _, part := range append([][]byte{file}, contents.Streams...) {
-		_, _ = raw.Write(part) // never fails
-		_, _ = raw.Write([]byte{0, 0, 0, 0})
+func (j *job) bytesLeft(file []byte, contents facsimile.Contents) int {
+	found := j.who.Scanner()
+	search := func(p []byte) {
+		_, _ = found.Write(p) // never fails
+		_, _ = found.Write([]byte{0, 0, 0, 0})
 	}
-	n = len(raw.Found())
+	search(file)
+	for _, s := range contents.Streams {
+		search(s)
+	}
 	for _, text := range contents.Pages {
-		n += foundIn(mention.FindText(text, j.who, mention.Normal))
+		search([]byte(strings.ReplaceAll(text, "\n", " ")))
 	}
-	return n
-}
-
-func foundIn(all []mention.Passage) (n int) {
-	for _, m := range all {
-		if identifies(m.Kind) {
-			n++
-		}
-	}
-	return n
+	return len(found.Found())
 }
 
 // identifies reports what must not be left. Dates are: they have been moved.
