@@ -27,7 +27,7 @@ type Session struct {
 // Acts of a session, in the log.
 const (
 	ActionSessionBegun record.Action = "session.begun"
-	ActionSessionEnded record.Action = "session.ended" // by its owner; one that expires leaves no leaf
+	ActionSessionEnded record.Action = "session.ended" // by its owner, or one too many; one that expires leaves no leaf
 )
 
 // SessionCredential begins the credential that names a session: session:ID.
@@ -43,7 +43,8 @@ type NewSession struct {
 	Life    time.Duration // required: the session's end, however much it is used
 }
 
-// BeginSession logs a person in, with a leaf. secret is kept nowhere but by the caller.
+// BeginSession logs a person in, with a leaf. secret is kept nowhere but by the caller. A
+// person has ten sessions at most: the oldest ends.
 // An attempt that led to a session already: ErrUnauthenticated.
 func (v *Vault) BeginSession(ctx context.Context, n NewSession) (s Session, secret string, err error) {
 	if strings.HasPrefix(n.Actor.ID, servicePrefix) {
@@ -64,6 +65,9 @@ func (v *Vault) BeginSession(ctx context.Context, n NewSession) (s Session, secr
 		if err := tx.InsertSession(ctx, row); err != nil {
 			return err
 		}
+		if err := v.endOldest(ctx, tx, n.Actor, now); err != nil {
+			return err
+		}
 		return appendLeaf(ctx, tx, leaf)
 	})
 	switch {
@@ -73,6 +77,29 @@ func (v *Vault) BeginSession(ctx context.Context, n NewSession) (s Session, secr
 		return Session{}, "", unavailable("catalog", err)
 	}
 	return sessionOf(row), secret, nil
+}
+
+// maxSessions of a person at once: what somebody forgot elsewhere does not lie open for the
+// whole of its time.
+const maxSessions = 10
+
+// endOldest ends the sessions of a person beyond the newest maxSessions, with a leaf each.
+func (v *Vault) endOldest(ctx context.Context, tx *catalog.Tx, a record.Actor, now time.Time) error {
+	open, err := tx.SessionsOf(ctx, a.ID, now)
+	if err != nil || len(open) <= maxSessions {
+		return err
+	}
+	for _, old := range open[maxSessions:] {
+		if err := tx.EndSession(ctx, a.ID, old.ID, now); err != nil {
+			return err
+		}
+		leaf := v.leaf(act{Actor: namedSession(old), Action: ActionSessionEnded, Object: old.ID}, allowed)
+		leaf.Reason = "too-many-sessions"
+		if err := appendLeaf(ctx, tx, leaf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ResumeSession is whom a session proves, and notes that it was used. One that is not

@@ -1,8 +1,13 @@
 package fhir
 
 import (
+	"encoding/json"
 	"io"
 	"time"
+
+	"medvault/api/answer"
+	"medvault/vault"
+	"medvault/vault/record"
 )
 
 // Participants are the practitioners that a CareTeam or an Encounter names, and their
@@ -22,3 +27,15 @@ func Participants(body io.Reader, kind string) (subjects []string, from, until [
 	}
 	return subjects, from, until, nil
 }
+
+// Said is what a Consent says.
+func Said(body io.Reader) (record.PatientToken, vault.NewConsent, error) {
+	var c consent
+	if err := answer.Body(body, &c, "a Consent"); err != nil {
+		return "", vault.NewConsent{}, err
+	}
+	return c.said()
+}
+
+// Told is the resource of a statement.
+func Told(c vault.Consent) ([]byte, error) { return json.Marshal(consentResource(c)) }

@@ -1,0 +1,52 @@
+package vault_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"medvault/vault"
+	"medvault/vault/audit"
+	"medvault/vault/vaulttest"
+)
+
+// Whoever logs in an eleventh time has the oldest session ended, in every gateway; what
+// others have open is no matter of theirs.
+func TestAPersonHasTenSessions(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	o := vaulttest.Options{Dir: t.TempDir(), Now: func() time.Time { return now }}
+	gateways := []*vaulttest.House{vaulttest.New(t, o), vaulttest.New(t, o)}
+	begin := func(i int, who vault.NewSession) (secret string) {
+		t.Helper()
+		who.Attempt, who.Life = fmt.Sprintf("attempt %d of %s", i, who.Actor.ID), 8*time.Hour
+		_, secret, err := gateways[i%2].BeginSession(t.Context(), who)
+		if err != nil {
+			t.Fatalf("BeginSession = %v", err)
+		}
+		now = now.Add(time.Second)
+		return secret
+	}
+	others := begin(0, vault.NewSession{Actor: quality})
+	var secrets []string
+	for i := range 12 {
+		secrets = append(secrets, begin(i, vault.NewSession{Actor: clinician}))
+	}
+	for i, secret := range append(secrets, others) {
+		want := ""
+		if i < 2 {
+			want = "session-ended"
+		}
+		for n, h := range gateways {
+			_, _, err := h.ResumeSession(t.Context(), secret, time.Hour)
+			wantRefusal(t, fmt.Sprintf("session %d in gateway %d", i, n), err, want)
+		}
+	}
+	page, err := gateways[0].AuditQuery(t.Context(), dpo, vault.AuditQuery{Actor: clinician.ID, Action: vault.ActionSessionEnded})
+	if err != nil || len(page.Leaves) != 2 {
+		t.Fatalf("ends in the log: %d, %v; want 2", len(page.Leaves), err)
+	}
+	if l, err := audit.ParseLeaf(page.Leaves[0].Leaf); err != nil || l.Reason != "too-many-sessions" {
+		t.Errorf("the last end = %+v, %v; want its reason", l, err)
+	}
+}
