@@ -73,12 +73,25 @@ func (v *Vault) BreakGlass(ctx context.Context, a record.Actor, p record.Patient
 	if !errors.Is(err, catalog.ErrNotFound) {
 		return Breakglass{}, unavailable("catalog", err)
 	}
-	err = v.putRecord(ctx, opening, b.ID, recordBreakglass, b, func(tx *catalog.Tx) error {
+	err = v.putRecord(ctx, opening, b.ID, recordBreakglass, b, func(tx *catalog.Tx) (err error) {
+		// Under the patient's row lock: two gateways at once open it once. The other one's
+		// clock may be ahead, or it began later and was faster.
+		for _, at := range []time.Time{now, now.Add(time.Minute)} {
+			if live, err = tx.LiveBreakglass(ctx, a.ID, p, at); err == nil {
+				return errBroken
+			}
+			if !errors.Is(err, catalog.ErrNotFound) {
+				return err
+			}
+		}
 		if err := tx.InsertBreakglass(ctx, b.row()); err != nil {
 			return err
 		}
 		return v.raise(ctx, tx, alarm.Alarm{Kind: alarm.BreakglassOpened, About: string(b.ID), Due: b.ReviewBy}, "")
 	})
+	if errors.Is(err, errBroken) {
+		return v.tellBreakglass(live), nil
+	}
 	if err != nil {
 		return Breakglass{}, err
 	}
@@ -86,6 +99,9 @@ func (v *Vault) BreakGlass(ctx context.Context, a record.Actor, p record.Patient
 	b.Reason = ""
 	return b, nil
 }
+
+// errBroken: the glass was broken meanwhile, by the same person for the same patient.
+var errBroken = errors.New("glass broken already")
 
 func (b Breakglass) row() catalog.Breakglass {
 	return catalog.Breakglass{ID: b.ID, Patient: b.Patient, Actor: b.Actor, Opened: b.Opened, Until: b.Until, ReviewBy: b.ReviewBy}
