@@ -170,7 +170,7 @@ func (p *Package) Documents(ctx context.Context, each func(PackagedDocument) err
 }
 
 func (p *Package) document(ctx context.Context, d catalog.Document) (PackagedDocument, error) {
-	k, err := p.vault.openKeys(ctx, p.found.patients[d.Patient])
+	k, err := p.vault.openKeys(ctx, sealedFor(p.found.patients[d.Patient], d.Object))
 	if err != nil {
 		return PackagedDocument{}, err
 	}
