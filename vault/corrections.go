@@ -209,6 +209,9 @@ func (v *Vault) takeCorrection(ctx context.Context, tx *catalog.Tx, r *correctio
 	if err != nil {
 		return err
 	}
+	if err := v.lookAtReportsLater(ctx, tx, r.Patient); err != nil { // more is known of the patient
+		return err
+	}
 	return v.reindexLater(ctx, tx, r.Patient)
 }
 

@@ -64,6 +64,14 @@ func (v *Vault) acquainted(ctx context.Context, p catalog.Patient, k patientKeys
 			return acquaintance{}, fmt.Errorf("open %s: %w", row.ID, err)
 		}
 	}
+	said, err := v.correctionsOf(ctx, p)
+	if err != nil {
+		return acquaintance{}, fmt.Errorf("what is known of a patient: %w", err)
+	}
+	for _, c := range said {
+		all.Names, all.IDs = append(all.Names, c.Values["PatientName"]), append(all.IDs, c.Values["PatientID"])
+		all.Dates, all.Addresses = append(all.Dates, c.Values["PatientBirthDate"]), append(all.Addresses, c.Values["PatientAddress"])
+	}
 	who := v.acquaintanceOf(all)
 	who.seen = len(rows)
 	return who, nil

@@ -70,14 +70,8 @@ func (v *Vault) noteReport(ctx context.Context, tx *catalog.Tx, in *incoming, id
 		tells = n <= 1
 	}
 	if tells {
-		others, err := tx.HasReports(ctx, in.patient)
-		if err != nil {
+		if err := v.lookAtReportsLater(ctx, tx, in.patient); err != nil {
 			return err
-		}
-		if others {
-			if err := tx.Enqueue(ctx, newJob(jobKnown, string(in.patient), knownPayload{in.patient}, v.cfg.Now().Add(knownDelay))); err != nil {
-				return err
-			}
 		}
 	}
 	report := catalog.Report{ID: id, Parent: in.parent}
@@ -91,6 +85,16 @@ func (v *Vault) noteReport(ctx context.Context, tx *catalog.Tx, in *incoming, id
 		return nil
 	}
 	return tx.SetReport(ctx, report)
+}
+
+// lookAtReportsLater leaves the job that looks at a patient's reports, of whom more is known
+// now.
+func (v *Vault) lookAtReportsLater(ctx context.Context, tx *catalog.Tx, p record.PatientToken) error {
+	others, err := tx.HasReports(ctx, p)
+	if err != nil || !others {
+		return err
+	}
+	return tx.Enqueue(ctx, newJob(jobKnown, string(p), knownPayload{p}, v.cfg.Now().Add(knownDelay)))
 }
 
 // redactReport makes the view of one report, unless it is what it would become.
