@@ -182,7 +182,7 @@ func (t *Tx) indexLeaves(ctx context.Context, first int64, leaves [][]byte) erro
 			rows = append(rows, []any{first + int64(i), millis(l.Time), l.Actor, string(l.Action), string(l.Patient), string(l.Object), string(l.Decision)})
 		}
 	}
-	err := t.c.leafIndex.exec(ctx, t.tx, len(rows), func(args []any, i int) []any { return append(args, rows[i]...) })
+	err := t.c.leafIndex.exec(ctx, t.tx.Tx, len(rows), func(args []any, i int) []any { return append(args, rows[i]...) })
 	if err != nil {
 		return fmt.Errorf("index leaves: %w", err)
 	}

@@ -52,6 +52,8 @@ type Catalog struct {
 	terms        *rowsInsert
 	placements   *rowsInsert
 	leafIndex    *rowsInsert
+
+	readFacts, writeFacts map[string]*sql.Stmt // what every decision asks, by text; only read once it is open
 }
 
 type dialect string
@@ -108,6 +110,9 @@ func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
 			return fmt.Errorf("open catalog: prepare: %w", err)
 		}
 	}
+	if err := c.prepareFacts(ctx); err != nil {
+		return fmt.Errorf("open catalog: %w", err)
+	}
 	if err := errors.Join(c.indexOldCommits(ctx), c.indexOldLeaves(ctx)); err != nil {
 		return fmt.Errorf("open catalog: %w", err)
 	}
@@ -123,7 +128,7 @@ func (c *Catalog) Close() error {
 	if c.reads != nil && c.reads != c.writes {
 		errs = append(errs, c.reads.Close())
 	}
-	errs = append(errs, c.terms.close(), c.placements.close(), c.leafIndex.close())
+	errs = append(errs, c.closeFacts(), c.terms.close(), c.placements.close(), c.leafIndex.close())
 	if c.read != nil && c.read != c.write {
 		errs = append(errs, c.read.Close())
 	}

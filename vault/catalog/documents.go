@@ -154,7 +154,7 @@ func (t *Tx) insertTerms(ctx context.Context, patient record.PatientToken, terms
 	slices.SortFunc(terms, func(a, b ownedTerm) int {
 		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.value, b.value))
 	})
-	err := t.c.terms.exec(ctx, t.tx, len(terms), func(args []any, i int) []any {
+	err := t.c.terms.exec(ctx, t.tx.Tx, len(terms), func(args []any, i int) []any {
 		return append(args, string(patient), terms[i].owner, terms[i].value)
 	})
 	if err != nil {

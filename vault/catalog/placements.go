@@ -29,7 +29,7 @@ func (t *Tx) Promise(ctx context.Context, id record.ObjectID, regions []string) 
 // PlaceNew is Promise and Placed, in one, for an object that was inserted by this
 // transaction: it must lie in the regions promised and does lie in placed.
 func (t *Tx) PlaceNew(ctx context.Context, o Object, promised, placed []string, at time.Time) error {
-	err := t.c.placements.exec(ctx, t.tx, len(promised), func(args []any, i int) []any {
+	err := t.c.placements.exec(ctx, t.tx.Tx, len(promised), func(args []any, i int) []any {
 		since := int64(0)
 		if slices.Contains(placed, promised[i]) {
 			since = millis(at)

@@ -17,7 +17,7 @@ import (
 type Tx struct {
 	c  *Catalog
 	q  *query.Queries
-	tx *sql.Tx
+	tx *transaction
 
 	staff map[string]staffEntry // what StaffEntry has answered
 
@@ -68,7 +68,11 @@ func (c *Catalog) once(ctx context.Context, db *sql.DB, q *query.Queries, opts *
 		return fmt.Errorf("begin transaction: %w", err)
 	}
 	defer tx.Rollback() // after Commit it does nothing; also when fn panics
-	if err := fn(&Tx{c: c, q: q.WithTx(tx), tx: tx}); err != nil {
+	facts := c.readFacts
+	if db == c.write {
+		facts = c.writeFacts
+	}
+	if err := fn(&Tx{c: c, q: q.WithTx(tx), tx: &transaction{Tx: tx, known: facts}}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
