@@ -43,7 +43,7 @@ func (s *Server) cors(c *gin.Context) {
 		return
 	}
 	c.Header("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
-	c.Header("Access-Control-Allow-Headers", "Authorization, Accept, Content-Type, Purpose-Of-Use, X-Request-Id")
+	c.Header("Access-Control-Allow-Headers", "Authorization, Accept, Content-Type, Purpose-Of-Use, Reason, X-Request-Id")
 	c.Header("Access-Control-Max-Age", "600")
 	c.AbortWithStatus(http.StatusNoContent)
 }

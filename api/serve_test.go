@@ -478,7 +478,7 @@ func TestCORS(t *testing.T) {
 	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != viewer {
 		t.Errorf("preflight: %d %v", w.Code, w.Header())
 	}
-	for _, name := range []string{"Authorization", "Accept", "Content-Type"} {
+	for _, name := range []string{"Authorization", "Accept", "Content-Type", "Purpose-Of-Use", "Reason"} {
 		if !strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), name) {
 			t.Errorf("preflight does not allow %s", name)
 		}

@@ -49,7 +49,7 @@ const selfID = "medvault"
 
 const (
 	reasonRevoked = "credential-revoked"
-	maxSubject    = 256
+	maxSubject    = 8192 // whoever can log in can be revoked: Admit lets in no longer one
 	maxReasonCode = 40
 )
 
@@ -60,7 +60,7 @@ func (n NewRevocation) check(now time.Time) error {
 	case (n.Subject == "") == (n.Credential == ""):
 		return bad("bad-revocation", "name a subject or a credential, and not both")
 	case !word(value, maxSubject):
-		return bad("bad-revocation", "a subject or credential has at most 256 characters, and neither spaces around it nor control characters")
+		return bad("bad-revocation", "a subject or credential has at most 8192 characters, and neither spaces around it nor control characters")
 	case n.Credential != "" && (!strings.Contains(n.Credential, ":") || strings.Contains(n.Credential, " ")):
 		return bad("bad-credential", "name a credential as the log does: jti:…, jwt:…, token:…, x509:… or serial:…")
 	case n.Subject == selfID:
@@ -153,6 +153,9 @@ func (v *Vault) Admit(ctx context.Context, a record.Actor) error {
 	if a.ID == selfID {
 		return record.Refuse(record.ErrDenied, "subject-reserved", "this name is the vault's own; get another subject")
 	}
+	if len(a.ID) > maxSubject {
+		return record.Refuse(record.ErrDenied, "bad-subject", "a subject has at most 8192 characters; get another")
+	}
 	var revoked bool
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		revoked, err = tx.Revoked(ctx, a)
@@ -240,6 +243,16 @@ func machineRoles() []record.Role {
 	return []record.Role{record.RoleRadiology, record.RoleQuality, record.RoleResearcher, record.RoleOperator, record.RoleAuditor}
 }
 
+// machinePurposes are what a machine in a role may be bound to. The policies ask again.
+func machinePurposes(r record.Role) []record.Purpose {
+	switch own := record.DefaultPurpose(r); r {
+	case record.RoleQuality, record.RoleOperator:
+		return []record.Purpose{own, record.PurposeOperate}
+	default:
+		return []record.Purpose{own}
+	}
+}
+
 func (n NewAPIToken) check(now time.Time) error {
 	bad := func(code, advice string) error { return record.Refuse(record.ErrInvalid, code, advice) }
 	switch {
@@ -247,6 +260,8 @@ func (n NewAPIToken) check(now time.Time) error {
 		return bad("bad-subject", "name the machine as service:NAME, without spaces: API tokens are for machines")
 	case !slices.Contains(machineRoles(), n.Role):
 		return bad("bad-role", "role is radiology, quality, researcher, operator or auditor: to treat and to approve is for persons")
+	case n.Purpose != "" && !slices.Contains(machinePurposes(n.Role), n.Purpose):
+		return bad("bad-purpose", "purpose is one of the role's own: TREAT of radiology, HQUALIMP or HOPERAT of quality, HRESCH of a researcher, HSYSADMIN or HOPERAT of an operator, HCOMPL of an auditor")
 	case n.Label != "" && !word(n.Label, 64):
 		return bad("bad-label", "a label has at most 64 characters, no spaces around it and no control characters")
 	case !n.Expires.After(now) || n.Expires.Sub(now) > maxTokenLife:

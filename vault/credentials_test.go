@@ -114,7 +114,7 @@ func TestARevokedReaderReadsNothing(t *testing.T) {
 func TestRevocationsAreChecked(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.New(t, vaulttest.Options{})
-	later, long := time.Now().Add(time.Hour), strings.Repeat("x", 300)
+	later, long := time.Now().Add(time.Hour), strings.Repeat("x", 8193)
 	for name, n := range map[string]vault.NewRevocation{
 		"nobody":           {Reason: "lost"},
 		"both":             {Subject: "a", Credential: "jti:b", Reason: "lost"},
