@@ -11,8 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"medvault/api/transport"
-	"medvault/imaging"
-	"medvault/imaging/pdf"
 	"medvault/imaging/render"
 	"medvault/keys"
 	"medvault/keys/insecure"
@@ -106,10 +104,6 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return parts, err
 	}
-	scrubber, err := cfg.Deidentification.scrubber()
-	if err != nil {
-		return parts, err
-	}
 	repository, err := cfg.Audit.Repository.receiver(profile)
 	if err != nil {
 		return parts, err
@@ -136,7 +130,7 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return parts, err
 	}
-	return vault.Config{
+	parts = vault.Config{
 		Registers: registers,
 
 		Gateway: gateway,
@@ -146,10 +140,10 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		Drill:   cfg.Drill.schedule(),
 		Verify:  verifications,
 		Catalog: index, Regions: set, Services: byRegion, Access: engine,
-		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()},
-		Home:      cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
+		Home: cfg.Home, Spool: cfg.Spool, Quorum: cfg.Write.Quorum.Of,
 		Workers: cfg.Workers.Count, Poll: cfg.Workers.Poll, LogExport: cfg.Workers.Log, AutoCare: o.autoCare, CareFrom: cfg.Care.FromDICOM.care(), ContentOnly: cfg.ContentOnly, Uncertified: o.uncertified, Render: render.PNG, Log: log,
-	}, nil
+	}
+	return parts, cfg.documents(&parts)
 }
 
 // keyServices opens each key service by its name.

@@ -46,6 +46,8 @@ type Config struct {
 
 	Deidentification DeidentificationConfig `yaml:"deidentification"`
 
+	Documents DocumentsConfig `yaml:"documents"`
+
 	Transfers TransfersConfig `yaml:"transfers"`
 
 	Verify []VerifyConfig `yaml:"verify"`

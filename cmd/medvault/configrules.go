@@ -112,6 +112,7 @@ func (c *Config) check() []error {
 	c.Limits.check(&found)
 	found.required("dpo.email", c.DPO.Email)
 	c.Deidentification.check(&found)
+	c.Documents.check(&found)
 	c.Transfers.check(&found)
 	if c.ContentOnly && (len(c.Verify) > 0 || c.Drill.Every > 0) {
 		found.add("contentOnly", "such a gateway cannot verify or drill: remove verify and drill")

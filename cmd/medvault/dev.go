@@ -205,6 +205,7 @@ func devConfig(dir, listen string) (*Config, error) {
 	}
 	cfg.Transfers = devTransfers("CN", "SG")
 	cfg.Care.FromDICOM.Attributes = vault.PhysicianAttributes()
+	cfg.Documents = devDocuments()
 	cfg.fillDefaults()
 	cfg.ShutdownGrace = 30 * time.Second
 	cfg.Limits.Failures, cfg.Limits.Denials = 300, 3000 // people try things here, and scripts

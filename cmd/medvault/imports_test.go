@@ -89,7 +89,7 @@ var importMap = map[string][]string{
 var adapters = []string{
 	"storage/dir", "storage/minio", "storage/aws",
 	"keys/transit", "keys/insecure",
-	"imaging/dicom", "imaging/pdf", "imaging/report", "imaging/fhir",
+	"imaging/dicom", "imaging/report", "imaging/fhir",
 }
 
 // A test may use its own room's suites and adapters, and what its room joins.

@@ -13,14 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"medvault/api/transport"
-	"medvault/imaging"
-	"medvault/imaging/pdf"
+	"medvault/imaging/report"
 	"medvault/keys"
 	"medvault/storage"
 	"medvault/storage/replica"
 	"medvault/vault"
 	"medvault/vault/catalog"
-	"medvault/vault/record"
 	"medvault/vault/residency"
 )
 
@@ -181,7 +179,7 @@ func (h *house) rebuildParts(ctx context.Context, cfg *Config, from string, log 
 		return parts, err
 	}
 	parts.Config = vault.Config{Regions: set, Services: services, Access: engine, Home: cfg.Home, Spool: spool, Workers: cfg.Workers.Count, Log: log,
-		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: scrubber, record.KindPDF: pdf.New()}}
+		Scrubbers: scrubbers(scrubber, report.Config{})}
 	if parts.Terms, err = cfg.terms(); err != nil {
 		return parts, err
 	}

@@ -6,16 +6,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"medvault/imaging"
 	"medvault/imaging/dicom"
-	"medvault/imaging/pdf"
 	"medvault/keys"
 	"medvault/storage"
 	"medvault/storage/replica"
 	"medvault/vault"
 	"medvault/vault/access"
 	"medvault/vault/catalog"
-	"medvault/vault/record"
 	"medvault/vault/residency"
 )
 
@@ -81,7 +78,7 @@ func (o Options) rebuild(from string) (cfg vault.RebuildConfig, err error) {
 	}
 	cfg = vault.RebuildConfig{Config: vault.Config{Regions: set, Services: map[string]keys.Wrapper{from: service}, Access: engine,
 		Home: Home, Spool: spool, Log: o.Log, Now: o.Now, InsecureActors: !o.Register, Terms: o.Terms,
-		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()}}}
+		Scrubbers: o.scrubbers()}}
 	cfg.Registers = o.registers()
 	for _, name := range Regions() {
 		place := residency.Region{Name: name, Jurisdiction: Home}

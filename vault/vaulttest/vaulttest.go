@@ -15,8 +15,9 @@ import (
 
 	"medvault/imaging"
 	"medvault/imaging/dicom"
-	"medvault/imaging/pdf"
+	"medvault/imaging/fhir"
 	"medvault/imaging/render"
+	"medvault/imaging/report"
 	"medvault/keys"
 	"medvault/keys/insecure"
 	"medvault/storage"
@@ -51,6 +52,7 @@ type Options struct {
 	Poll     time.Duration    // how often an idle worker looks for work; default as in production
 	Lease    time.Duration    // how long a job is one gateway's after its last word; default as in production
 	DICOM    imaging.Scrubber // default dicom.New()
+	Reports  report.Config    // default: reports are withheld whole
 	Split    bool             // keys lie in a directory of their own (NAME-keys), as in a bucket of their own
 	Verify   []vault.VerifyEvery
 	Log      *slog.Logger
@@ -68,6 +70,8 @@ type Options struct {
 	LogExport time.Duration // how often the log goes to the regions; default only when asked to
 
 	CareFrom vault.CareFromDICOM
+
+	Attachments vault.Attachments
 
 	ContentOnly bool // a gateway of content keys alone, beside one that has them all
 
@@ -199,10 +203,16 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 	return vault.Config{
 		Registers: o.registers(),
 		Catalog:   h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
-		Scrubbers: map[record.Kind]imaging.Scrubber{record.KindDICOM: o.DICOM, record.KindPDF: pdf.New()},
-		Render:    render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, CareFrom: o.CareFrom, Verify: o.Verify, Log: o.Log, Now: o.Now,
+		Scrubbers: o.scrubbers(), Attachments: o.Attachments, RenderPage: o.Reports.Page,
+		Render: render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, CareFrom: o.CareFrom, Verify: o.Verify, Log: o.Log, Now: o.Now,
 		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Lease: o.Lease, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, Gateway: o.Gateway, ATNA: o.ATNA, InsecureActors: !o.Register, ContentOnly: o.ContentOnly,
 	}, nil
+}
+
+func (o Options) scrubbers() map[record.Kind]imaging.Scrubber {
+	return map[record.Kind]imaging.Scrubber{
+		record.KindDICOM: o.DICOM, record.KindPDF: report.New(o.Reports), record.KindScan: report.NewScans(o.Reports), record.KindFHIR: fhir.New(),
+	}
 }
 
 func (o Options) region(name string, create bool) (storage.Region, keys.Wrapper, error) {
