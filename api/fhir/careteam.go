@@ -18,7 +18,8 @@ import (
 // care relationship of its own, and each is decided like one that is stated by hand. The
 // patient is Patient/TOKEN, or an identifier whose system is urn:medvault:issuer: and the
 // Issuer of Patient ID; without a system it is the sender's institution's. A member is
-// Practitioner/SUBJECT, or an identifier whose value is the subject.
+// Practitioner/SUBJECT, or an identifier whose value is the subject. A coding of careSystem
+// beside the role says that the treatment cannot go on without them.
 type careTeams struct{ vault *vault.Vault }
 
 type named struct {
@@ -37,13 +38,32 @@ type span struct {
 type codes []struct {
 	Text   string `json:"text"`
 	Coding []struct {
-		Code string `json:"code"`
+		System string `json:"system"`
+		Code   string `json:"code"`
 	} `json:"coding"`
+}
+
+// careSystem is the system of a role's coding that says more than a role: its one code,
+// essential, is of whom the treatment cannot go on without.
+const careSystem = "urn:medvault:care"
+
+func (c codes) essential() bool {
+	for _, one := range c {
+		for _, coding := range one.Coding {
+			if coding.System == careSystem && coding.Code == "essential" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // text is the first code there is, or else the first text.
 func (c codes) text() string {
 	for _, one := range c {
+		for len(one.Coding) > 0 && one.Coding[0].System == careSystem {
+			one.Coding = one.Coding[1:]
+		}
 		if len(one.Coding) > 0 && one.Coding[0].Code != "" {
 			return one.Coding[0].Code
 		}
@@ -98,9 +118,9 @@ func (f careTeams) take(c *gin.Context, kind string, live []string, origin strin
 	}
 	list := make([]vault.NewCare, len(r.Participant))
 	for i, p := range r.Participant {
-		n := vault.NewCare{Origin: origin, Role: p.Role.text(), Clinician: p.Member.practitioner()}
+		n := vault.NewCare{Origin: origin, Role: p.Role.text(), Essential: p.Role.essential(), Clinician: p.Member.practitioner()}
 		if kind == "Encounter" {
-			n.Role, n.Clinician = p.Type.text(), p.Individual.practitioner()
+			n.Role, n.Essential, n.Clinician = p.Type.text(), p.Type.essential(), p.Individual.practitioner()
 		}
 		n.From, n.Until = within(r.Period, p.Period)
 		list[i] = n

@@ -400,3 +400,25 @@ func TestImport(t *testing.T) {
 		}
 	}
 }
+
+// The only administrator's training ends like everybody's, and nobody is left to attest
+// another: whoever runs the house does, for that one alone.
+func TestTheLastAdministratorIsNotLockedOut(t *testing.T) {
+	t.Parallel()
+	h := newHospital(t)
+	reattest := func(when, subject string, want bool) {
+		t.Helper()
+		if done, err := h.houses[1].ReattestAdmin(t.Context(), subject); err != nil || done != want {
+			t.Errorf("%s: ReattestAdmin(%s) = %t, %v; want %t", when, subject, done, err, want)
+		}
+	}
+	h.staffed()
+	reattest("while all are trained", "boss", false)
+	h.clock.set(began.AddDate(1, 1, 0))
+	h.everywhere("a year later", "boss", "/api/v1/staff/people", 403, "training-expired")
+	reattest("nobody of the register", "mallory", false)
+	reattest("a clinician", "dr-li", false)
+	reattest("an administrator", "boss", true)
+	h.everywhere("attested", "boss", "/api/v1/staff/me", 200, "first-admin")
+	reattest("while one can act", "boss-2", false)
+}

@@ -35,6 +35,13 @@ func beginRegister(ctx context.Context, v *vault.Vault, cfg *Config, log *slog.L
 	if begun {
 		log.Info("staff register begun", "administrator", cfg.Staff.FirstAdmin)
 	}
+	if begun || err != nil {
+		return err
+	}
+	attested, err := v.ReattestAdmin(ctx, cfg.Staff.FirstAdmin)
+	if attested {
+		log.Warn("no administrator could act: the training of staff.firstAdmin is attested anew", "administrator", cfg.Staff.FirstAdmin)
+	}
 	return err
 }
 
