@@ -31,6 +31,9 @@ func (r *reader) field(l labelAt, limit int) {
 		return
 	}
 	end := r.fieldEnd(at, limit)
+	if l.field == phoneField {
+		end = max(end, min(limit, at+longestPhone))
+	}
 	kind := [...]Kind{patientField: Name, personField: Person, numberField: ID, birthField: Birth, phoneField: Phone, addressField: Address}[l.field]
 	valueEnd := at
 	switch l.field {
@@ -79,6 +82,8 @@ func (r *reader) valueAt(at, limit int) (value int, shown sign, line bool) {
 			line = true
 		case c == '\x01':
 			return limit, noSign, false
+		case c == '(' && at+1 < limit && unicode.IsDigit(rune(r.text[at+1])):
+			return at, shown, line // (617) 892-1965
 		case c == '(' || c == '（':
 			if end := strings.IndexAny(r.text[at:limit], ")）\n"); end > 0 && end < 16 && r.text[at+end] != '\n' && !strings.ContainsAny(r.text[at:at+end], "0123456789") && strings.ContainsAny(firstRune(r.text[at+end+1:]), ":：") {
 				at += end // "Name (print):"
@@ -124,6 +129,8 @@ func byteAt(s string, i int) byte {
 const (
 	shortestNumber = 3
 	shortestPhone  = 5
+	longestPhone   = 32 // bytes
+	wholePhone     = 7  // with fewer digits it may go on on the next line
 )
 
 // number reads letters and digits with a few signs between them, digits enough.
@@ -145,6 +152,7 @@ func (r *reader) number(at, limit, shortest int) (end int) {
 			}
 			end = i + size
 		case strings.ContainsRune("-/._+()#", c):
+		case c == '\n' && shortest == shortestPhone && digits > 0 && digits < wholePhone && i+1 < limit && unicode.IsDigit(rune(r.text[i+1])):
 		case c == ' ':
 			if next, _ := utf8.DecodeRuneInString(r.text[i+1:]); i+1 >= limit || !unicode.IsDigit(next) && next != '(' && digits > 0 || next == ' ' {
 				return r.enough(at, end, digits, shortest)
@@ -299,8 +307,9 @@ func (r *reader) latinName(at, limit int, sure, patient bool) (end int) {
 
 // wordOf is the word at the start of s, with a point behind an abbreviation.
 func wordOf(s string) string {
+	const longest = 64 // bytes
 	i := 0
-	for i < len(s) {
+	for i < min(len(s), longest) {
 		c, size := utf8.DecodeRuneInString(s[i:])
 		if !unicode.IsLetter(c) && !unicode.IsMark(c) && (i == 0 || c != '\'' && c != '’' && c != '-') || unicode.Is(unicode.Han, c) {
 			if c == '.' && i > 0 {

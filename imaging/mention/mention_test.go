@@ -30,6 +30,7 @@ func TestFindText(t *testing.T) {
 		{"Chinese head", zhang, 0, "姓名：张晓东 性别：女 年龄：53岁 住院号：0482913 出生日期：1971年7月13日", "姓名：[PT-KQ37HC] 性别：女 年龄：53岁 住院号：[ID:KQ37HC] 出生日期：[DOB]"},
 		{"spaced labels", zhang, 0, "姓　名：欧阳小明　性　别：女　科　室：内科", "姓　名：[PT-KQ37HC]　性　别：女　科　室：内科"},
 		{"dates move", zhang, 0, "CT on 2024-03-05 compared with 28 Feb 2024 and 2024年3月", "CT on 2024-03-15 compared with 9 Mar 2024 and 2024年3月"},
+		{"date in two lines", zhang, 0, "on 5 March\n2024, (617)\n555 0000; Phone: (617)\n892-1965", "on 15 March 2024, (617)\n555 0000; Phone: [PHONE]"},
 		{"in two lines", zhang, 0, "seen today, Zhang\nXiaodong was well", "seen today, [PT-KQ37HC] was well"},
 		{"number in two lines", zhang, 0, "number MRN-0482\n913, MRN-04829\n13", "number [ID:KQ37HC], [ID:KQ37HC]"},
 		{"hyphen at the line end", zhang, 0, "Ms Zhang Xiao-\ndong reports", "Ms [PT-KQ37HC] reports"},

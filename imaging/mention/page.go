@@ -124,7 +124,7 @@ func (p *page) inLines(of []int, boxes []Box) (lines [][]int) {
 // line end.
 func (p *page) write(order []int) (text string, of []int) {
 	var b strings.Builder
-	last := -1
+	last, blank := -1, false // the inked glyph before, and whether something stands behind it already
 	put := func(s string, glyph int) {
 		b.WriteString(s)
 		for range len(s) {
@@ -137,11 +137,18 @@ func (p *page) write(order []int) (text string, of []int) {
 			last = -1
 			continue
 		}
-		if last >= 0 && p.inked(i) && p.inked(last) {
-			put(p.parting(last, i), -1)
+		if !p.inked(i) {
+			put(readable(p.glyphs[i].Text), i)
+			blank = true
+			continue
+		}
+		if last >= 0 {
+			if between := p.parting(last, i); between != " " || !blank {
+				put(between, -1)
+			}
 		}
 		put(readable(p.glyphs[i].Text), i)
-		last = i
+		last, blank = i, false
 	}
 	return b.String(), of
 }
@@ -172,7 +179,7 @@ func (p *page) parting(a, b int) string {
 // between is what parts two glyphs: nothing, a blank, a wide gap, the line end.
 func (p *page) between(a, b int) string {
 	const (
-		word = 0.22 // of the height of the line
+		word = 0.15 // of the height of the line
 		wide = 1.8
 	)
 	from, to := p.level[a], p.level[b]

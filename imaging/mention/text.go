@@ -60,6 +60,7 @@ type reader struct {
 	k       *Known
 	how     Strictness
 	text    string
+	flat    string // in one line
 	letters []subject.Letter
 	days    []subject.Day
 	found   []Passage
@@ -69,7 +70,8 @@ type reader struct {
 // names somebody by its form, then what labels and titles say.
 func (k *Known) read(text string, how Strictness) []Passage {
 	text = k.withoutTokens(text)
-	r := &reader{k: k, how: how, text: text, letters: subject.Letters(text), days: k.subject.Days(strings.ReplaceAll(text, "\n", " "))} // a date may go on on the next line
+	flat := strings.ReplaceAll(text, "\n", " ") // a date may go on on the next line
+	r := &reader{k: k, how: how, text: text, flat: flat, letters: subject.Letters(text), days: k.subject.Days(flat)}
 	r.patient()
 	r.apart()
 	if how == Strict {
@@ -138,7 +140,7 @@ func (r *reader) dates() {
 	for _, d := range r.days {
 		token := dateToken
 		if !r.k.tokens.NoDates {
-			token = d.Shift(r.text, r.k.tokens.Days)
+			token = d.Shift(r.flat, r.k.tokens.Days)
 		}
 		r.add(d.Start, d.End, Date, token)
 	}
@@ -174,10 +176,13 @@ func merged(found []Passage) []Passage {
 // weight says how much a passage has to say on what it is. What is known of the patient
 // comes before what a label says.
 func weight(p Passage) int {
+	const more = 1 << 12 // than any date
 	n := 4 * (p.End - p.Start)
+	if p.Kind == Date {
+		return min(n, more-1)
+	}
+	n += more
 	switch p.Kind {
-	case Date:
-		return 0
 	case Name, Birth, ResidentID, Email, Phone:
 		return n + 3
 	case ID:

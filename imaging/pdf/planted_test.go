@@ -54,7 +54,9 @@ func TestPlantedIdentifiersAreGone(t *testing.T) {
 			defer turns.Done()
 			for n := range next {
 				r := reports.Make(n)
-				one := scoreReport(t, redactor, tools, r, whole)
+				// Reading pixels costs more than all else: of text now and then.
+				pixels := whole && (r.Scan != "" || n%4 == 0 || slices.Contains([]string{"type3", "no-tounicode", "qr-code", "barcode"}, r.Family))
+				one := scoreReport(t, redactor, tools, r, pixels)
 				mu.Lock()
 				if families[r.Family] == nil {
 					families[r.Family] = &tally{}
@@ -72,7 +74,7 @@ func TestPlantedIdentifiersAreGone(t *testing.T) {
 	judge(t, families)
 }
 
-// numbersOfReports are those to take; whole says that pixels are read off every page.
+// numbersOfReports are those to take; whole says that pixels are read, too.
 func numbersOfReports(t *testing.T) (numbers []int, whole bool) {
 	all := reports.Families()
 	if s := os.Getenv("MEDVAULT_TEST_REPORTS"); s != "" {

@@ -115,7 +115,7 @@ func (f *finder) counts(p *pattern, from, i, end int) bool {
 	case word:
 		return f.wordEnds(end)
 	case initial:
-		return f.wordEnds(end) && (end == len(us) || us[end].class != digit)
+		return end == len(us) || us[end].class != letter && us[end].class != digit || camel(us, end) // "Lin is" is no "Lin I."
 	case inside:
 		return true
 	case context:

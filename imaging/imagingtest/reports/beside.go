@@ -10,8 +10,8 @@ func acroForm(w *writer) {
 	d := w.begin("1.7")
 	c := newCanvas(d.fonts)
 	all := w.lines()
-	w.noteLines(all)
 	c.lines(append([]line{all[0]}, all[7:]...), margin, pageHeight-200, pageWidth-2*margin)
+	w.noteLines(append(all[:1:1], all[7:]...))
 	var fields, widgets strings.Builder
 	y := pageHeight - 90
 	for i, l := range all[1:7] {
@@ -21,6 +21,12 @@ func acroForm(w *writer) {
 		look.show(text, 2, 4, textSize)
 		look.WriteString("Q EMC\n")
 		appearance := ""
+		if i == 2 && !w.chinese { // shown by programs that make one up
+			for n := range l {
+				l[n].mute = l[n].kind == ""
+			}
+		}
+		w.noteLines([]line{l})
 		if i != 2 || w.chinese {
 			appearance = fmt.Sprintf("/AP << /N %d 0 R >>", d.f.stream(fmt.Sprintf("/Type /XObject /Subtype /Form /BBox [0 0 500 16] /Resources << %s >>", d.fonts.resource()), look.Bytes(), true))
 		}
