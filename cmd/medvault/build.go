@@ -126,12 +126,23 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 			return parts, fmt.Errorf("region %s: bandwidth: %w", r.Name, err)
 		}
 	}
+	alarms, err := cfg.alarms(profile)
+	if err != nil {
+		return parts, err
+	}
+	calendar, err := cfg.calendar()
+	if err != nil {
+		return parts, err
+	}
 	registers, err := cfg.Transfers.registers()
 	if err != nil {
 		return parts, err
 	}
 	parts = vault.Config{
 		Registers: registers,
+		Alarms:    alarms,
+		Calendar:  calendar,
+		Officer:   cfg.DPO.officer(),
 
 		Gateway: gateway,
 		ATNA:    repository,

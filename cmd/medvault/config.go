@@ -37,6 +37,8 @@ type Config struct {
 	HL7       HL7Config      `yaml:"hl7"`
 	Care      CareConfig     `yaml:"care"`
 	DPO       DPOConfig      `yaml:"dpo"`
+	Alarms    AlarmsConfig   `yaml:"alarms"`
+	Holidays  string         `yaml:"holidays"` // file of days off and make-up days, in the form of vault/workday/china.txt; its years replace those of this version
 
 	// ContentOnly is a gateway for quality and research alone: its key services' credentials
 	// open no identity key and no key of the house.
@@ -190,6 +192,7 @@ type LimitsConfig struct {
 
 // DPOConfig is whom patients and authorities reach.
 type DPOConfig struct {
+	Name    string `yaml:"name"` // optional
 	Email   string `yaml:"email"`
 	Phone   string `yaml:"phone"`
 	Address string `yaml:"address"`

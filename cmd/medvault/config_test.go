@@ -36,7 +36,7 @@ func TestConfigProblemsNameTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: audit, care, catalog, console, contentOnly, deidentification, dpo, drill, hl7, home, identity, keys, limits, listen, policies,`},
+		{"unknown key", "listen: 0.0.0.0:8443", "lissten: 0.0.0.0:8443", `line 9: lissten: unknown key; allowed here: alarms, audit, care, catalog, console, contentOnly,`},
 		{"unknown nested key", "quorum: majority", "quorums: majority", "write.quorums: unknown key; allowed here: quorum"},
 		{"unknown key in a list", "    jurisdiction: SG", "    juristiction: SG", "regions[3].juristiction: unknown key"},
 		{"key twice", "home: CN", "home: CN\nhome: SG", "line 29: home: given twice"},
@@ -149,7 +149,7 @@ func TestConfigReportsEveryProblem(t *testing.T) {
 	if err == nil {
 		t.Fatal("loadConfig accepted it")
 	}
-	for _, want := range []string{"publicURL:", "home:", "catalog.dsn:", "keys.services:", "regions:", "identity.issuer:", "identity.audience:", "dpo.email:", "spool:"} {
+	for _, want := range []string{"publicURL:", "home:", "catalog.dsn:", "keys.services:", "regions:", "identity.issuer:", "identity.audience:", "dpo.email:", "dpo.phone:", "dpo.address:", "spool:"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("loadConfig = %v; want it to name %s", err, want)
 		}

@@ -110,7 +110,7 @@ func (c *Config) check() []error {
 	c.Care.FromDICOM.check(&found)
 	c.Console.check(&found, c.Identity)
 	c.Limits.check(&found)
-	found.required("dpo.email", c.DPO.Email)
+	c.checkAlarms(&found)
 	c.Deidentification.check(&found)
 	c.Documents.check(&found)
 	c.Transfers.check(&found)

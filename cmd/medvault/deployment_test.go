@@ -82,7 +82,7 @@ func newDeployment(t *testing.T, profile transport.Profile, raft bool) *deployme
 	d.cfg.Home = "CN"
 	d.cfg.Workers.Poll = 50 * time.Millisecond
 	d.cfg.ShutdownGrace = 20 * time.Second
-	d.cfg.DPO.Email = "dpo@hospital.example"
+	d.cfg.DPO = DPOConfig{Email: "dpo@hospital.example", Phone: "+86 10 0000 0000", Address: "1 Example Road, Beijing"}
 	d.cfg.Staff.FirstAdmin = person(record.RoleAdmin)
 
 	d.issuer = newTokenIssuer(t, d)

@@ -204,6 +204,7 @@ func devConfig(dir, listen string) (*Config, error) {
 			Path: filepath.Join(dir, "regions", r.name), Keys: r.name})
 	}
 	cfg.Transfers = devTransfers("CN", "SG")
+	cfg.DPO = DPOConfig{Name: "Data protection officer of the dev vault", Email: "dpo@localhost", Phone: "+86 10 0000 0000", Address: "this machine"}
 	cfg.Care.FromDICOM.Attributes = vault.PhysicianAttributes()
 	cfg.Documents = devDocuments()
 	cfg.fillDefaults()

@@ -674,7 +674,7 @@ func TestServeRefusesItsConfiguration(t *testing.T) {
 	d.cfg.TLS.Cert, d.cfg.TLS.Key = d.ca.files(t, d.dir, "gateway")
 	d.cfg.Home = "CN"
 	d.cfg.Catalog.DSN = "postgres://medvault@db.hospital.example/medvault?sslmode=verify-full"
-	d.cfg.DPO.Email = "dpo@hospital.example"
+	d.cfg.DPO = DPOConfig{Email: "dpo@hospital.example", Phone: "+86 10 0000 0000", Address: "1 Example Road, Beijing"}
 	d.cfg.Identity = IdentityConfig{Issuer: "https://login.hospital.example", Audience: "medvault"}
 	d.cfg.Keys.Services = []KeyServiceConfig{{Name: "transit", Driver: "transit", Address: "https://transit.hospital.example",
 		AppRole: AppRoleConfig{RoleIDFile: "env:A", SecretIDFile: "env:B"}}}
