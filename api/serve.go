@@ -22,6 +22,7 @@ import (
 	"medvault/api/credentials"
 	"medvault/api/dicomweb"
 	"medvault/api/documents"
+	"medvault/api/erasures"
 	"medvault/api/exports"
 	"medvault/api/fhir"
 	"medvault/api/identity"
@@ -184,6 +185,7 @@ func (s *Server) routes() http.Handler {
 	staff.Register(v1, staff.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
 	exports.Register(v1, exports.Config{Vault: s.cfg.Vault})
+	erasures.Register(v1, erasures.Config{Vault: s.cfg.Vault})
 	fhir.Register(known.Group("/fhir"), fhir.Config{Vault: s.cfg.Vault})
 	if s.cfg.Mount != nil {
 		s.cfg.Mount(known)

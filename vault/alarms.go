@@ -188,7 +188,7 @@ const ActionData record.Action = "data.version"
 
 // dataVersions are the tables of law that this vault was started with.
 func (v *Vault) dataVersions() []string {
-	return []string{"workdays " + v.cfg.Calendar.Version()}
+	return []string{"workdays " + v.cfg.Calendar.Version(), "retention " + v.cfg.Retention.Version}
 }
 
 // dataLeaves say at a gateway's start which versions of the data of law it has.

@@ -12,6 +12,7 @@ import (
 
 	"medvault/api/credentials"
 	"medvault/api/documents"
+	"medvault/api/erasures"
 	"medvault/api/exports"
 	"medvault/api/operations"
 	"medvault/api/patients"
@@ -30,6 +31,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	reviews.Register(group, reviews.Config{})
 	operations.Register(group, operations.Config{})
 	exports.Register(group, exports.Config{})
+	erasures.Register(group, erasures.Config{})
 	credentials.Register(group, credentials.Config{})
 	staff.Register(group, staff.Config{})
 	policy.Register(group, policy.Config{})

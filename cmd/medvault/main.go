@@ -67,6 +67,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newGuardiansCommand(a),
 		newCorrectionsCommand(a),
 		newBreakglassCommand(a),
+		newHoldCommand(a),
+		newEraseCommand(a),
 		newStaffCommand(a),
 		newPolicyCommand(a),
 		newReviewsCommand(a),

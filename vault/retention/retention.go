@@ -141,3 +141,12 @@ func (r Rule) Shortest() int {
 	}
 	return least
 }
+
+// Least is the least number of years that anything is kept anywhere.
+func (t Table) Least() int {
+	least := t.Jurisdictions[Anywhere].Shortest()
+	for _, r := range t.Jurisdictions {
+		least = min(least, r.Shortest())
+	}
+	return least
+}
