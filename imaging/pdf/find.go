@@ -3,6 +3,7 @@ package pdf
 import (
 	"image"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -43,6 +44,24 @@ func (p *page) findRead(who *mention.Known) {
 		if slices.ContainsFunc(m.Glyphs, func(i int) bool { return !sure[i] }) {
 			m.Boxes = slices.DeleteFunc(m.Boxes, func(b mention.Box) bool { return p.trusted(b) >= 0.5 })
 			p.cover(m, words, true)
+		}
+	}
+	p.findMisreadDates(sure)
+}
+
+// dateShape is a date in numbers whose figures OCR may have got wrong, so that it is no
+// day of any year: 2028-86-12.
+var dateShape = regexp.MustCompile(`(?:\A|\D)[0-9OoIlSB]{1,4}[-./][0-9OoIlSB]{1,2}[-./][0-9OoIlSB]{2,4}(?:\D|\z)`)
+
+// findMisreadDates covers what cannot be shifted because it was not read well. sure are
+// the words that need not be looked at.
+func (p *page) findMisreadDates(sure []bool) {
+	before := len(p.boxes)
+	for i, w := range p.read {
+		b := p.points(w.Box)
+		found := slices.ContainsFunc(p.boxes[:before], func(o box) bool { return area(common(o.Box, b)) > area(b)/2 })
+		if !sure[i] && !found && dateShape.MatchString(w.Text) {
+			p.boxes = append(p.boxes, box{Box: b, kind: mention.Date.String(), token: "[DATE]", text: w.Text, pixels: true, first: true})
 		}
 	}
 }

@@ -131,8 +131,50 @@ func (j *job) recognise(ctx context.Context, p *page, layout ocr.Layout) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	for i := range words {
+		words[i].Box = trimmed(p.grey, words[i].Box)
+	}
 	p.ocred, p.unread, p.read = err == nil, err != nil, words
 	return nil
+}
+
+// trimmed cuts from the box of a word what belongs to the lines above and below: OCR
+// draws those of Chinese words too large.
+func trimmed(m *image.Gray, r image.Rectangle) image.Rectangle {
+	const part = 6 // of the height: blank rows that end a line
+	r = r.Intersect(m.Rect)
+	low, high := byte(255), byte(0)
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for _, v := range m.Pix[m.PixOffset(r.Min.X, y):m.PixOffset(r.Max.X, y)] {
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	blankRow := func(y int) bool {
+		for _, v := range m.Pix[m.PixOffset(r.Min.X, y):m.PixOffset(r.Max.X, y)] {
+			if int(v) < (int(low)+int(high))/2 {
+				return false
+			}
+		}
+		return true
+	}
+	middle, enough := (r.Min.Y+r.Max.Y)/2, max(r.Dy()/part, 3)
+	top, blanks := middle, 0
+	for y := middle - 1; y >= r.Min.Y && blanks < enough; y-- {
+		if blanks++; !blankRow(y) {
+			top, blanks = y, 0
+		}
+	}
+	bottom := middle
+	blanks = 0
+	for y := middle; y < r.Max.Y && blanks < enough; y++ {
+		if blanks++; !blankRow(y) {
+			bottom, blanks = y+1, 0
+		}
+	}
+	if bottom-top < r.Dy()/3 {
+		return r // the middle was between two lines, or there is nothing dark
+	}
+	return image.Rect(r.Min.X, top, r.Max.X, bottom)
 }
 
 // rect is a rectangle of the page in pixels, from the first touched to behind the last.

@@ -16,27 +16,36 @@ type word = facsimile.Word
 func (p *page) lay() {
 	p.words = nil
 	told := map[int]bool{} // tokens that are in the text, by the number of their box
-	var run []wire.Char
+	var runs []run
+	var open []wire.Char
 	end := func() {
-		if w, ok := wordOf(run); ok {
-			p.words = append(p.words, w)
+		if len(open) > 0 {
+			runs = append(runs, run{chars: open})
 		}
-		run = nil
+		open = nil
 	}
 	for _, c := range p.chars {
-		if c.Generated || c.Unmapped || blank(c.Rune) || p.gone(c) {
+		switch {
+		case c.Generated:
 			end()
-			if !c.Generated && !blank(c.Rune) {
-				p.layToken(tight(c), told)
-			}
-			continue
-		}
-		if len(run) > 0 && !follows(run[len(run)-1], c) {
+		case c.Unmapped, blank(c.Rune), p.gone(c):
 			end()
+			runs = append(runs, run{chars: []wire.Char{c}, gone: true})
+		case len(open) > 0 && !follows(open[len(open)-1], c, 0.25):
+			end()
+			fallthrough
+		default:
+			open = append(open, c)
 		}
-		run = append(run, c)
 	}
 	end()
+	for _, r := range rejoined(runs) {
+		if r.gone {
+			p.layToken(tight(r.chars[0]), told)
+			continue
+		}
+		p.words = append(p.words, wordOf(r.chars))
+	}
 	p.layRead(told)
 	for i, b := range p.boxes {
 		if !told[i] && b.token != "" {
@@ -73,30 +82,28 @@ func (p *page) greyContrast(b mention.Box) int {
 	return int(high) - int(low)
 }
 
-// follows reports that a character goes on where the one before ends, in a line.
-func follows(a, b wire.Char) bool {
+// follows reports that a character goes on where the one before ends, in a line: with
+// a gap of at most so much of the height of the line.
+func follows(a, b wire.Char, most float64) bool {
 	if math.Abs(float64(a.Angle-b.Angle)) > 0.02 {
 		return false
 	}
 	ea, eb := extent(a), extent(b)
 	size := max(lineHeight(a), 1)
 	if !near0(a.Angle) {
-		return max(eb.X0-ea.X1, ea.X0-eb.X1, eb.Y0-ea.Y1, ea.Y0-eb.Y1) < 0.3*size
+		return max(eb.X0-ea.X1, ea.X0-eb.X1, eb.Y0-ea.Y1, ea.Y0-eb.Y1) < most*size
 	}
 	gap := eb.X0 - ea.X1
-	return gap < 0.25*size && gap > -0.7*size && math.Abs(eb.Y1-ea.Y1) < 0.3*size
+	return gap < most*size && gap > -0.7*size && math.Abs(eb.Y1-ea.Y1) < 0.3*size
 }
 
 // wordOf is a run of characters in one piece.
-func wordOf(run []wire.Char) (word, bool) {
-	if len(run) == 0 {
-		return word{}, false
-	}
-	runes, b := make([]rune, 0, len(run)), extent(run[0])
-	for _, c := range run {
+func wordOf(chars []wire.Char) word {
+	runes, b := make([]rune, 0, len(chars)), extent(chars[0])
+	for _, c := range chars {
 		runes, b = append(runes, c.Rune), join(b, extent(c))
 	}
-	return wordIn(string(runes), b, float64(run[0].Angle)), true
+	return wordIn(string(runes), b, float64(chars[0].Angle))
 }
 
 // wordIn lays a text into a box along its line. The base line is a fifth of the height
