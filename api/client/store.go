@@ -79,29 +79,31 @@ func failure(resp *http.Response, answer dataset) error {
 	return e
 }
 
-// PDF says whose document a PDF is.
+// PDF says whose document a PDF, a scan or a FHIR resource is.
 type PDF struct {
-	PatientID string // required
+	PatientID string // required of what does not say it itself
 	Issuer    string // default the uploader's institution's
-	Category  string // default "report"
+	Category  string // default by what the document is: "report" for a PDF
 	Title     string
 	BirthDate string // of the patient, YYYYMMDD; "" says nothing
+
+	PatientName string // as DICOM writes it, with ^, or as it is spoken; "" says nothing
 }
 
-// StorePDF stores one PDF. r is read once and never held, on either side.
+// StorePDF stores one PDF, scan or FHIR resource: the vault tells them apart. r is read once and never held, on either side.
 func (c *Client) StorePDF(ctx context.Context, r io.Reader, about PDF) (Stored, error) {
 	const path = "/api/v1/documents"
 	// All fields go first, empty ones too: then the vault need not hold the file.
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
-	for _, field := range [][2]string{{"patientId", about.PatientID}, {"issuer", about.Issuer}, {"category", about.Category}, {"title", about.Title}, {"birthDate", about.BirthDate}} {
+	for _, field := range [][2]string{{"patientId", about.PatientID}, {"issuer", about.Issuer}, {"category", about.Category}, {"title", about.Title}, {"birthDate", about.BirthDate}, {"patientName", about.PatientName}} {
 		if err := form.WriteField(field[0], field[1]); err != nil {
 			return Stored{}, err
 		}
 	}
 	_, err := form.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {`form-data; name="file"; filename="document.pdf"`},
-		"Content-Type":        {"application/pdf"},
+		"Content-Disposition": {`form-data; name="file"; filename="document"`},
+		"Content-Type":        {"application/octet-stream"},
 	})
 	if err != nil {
 		return Stored{}, err

@@ -1,5 +1,6 @@
-// Package documents is the /api/v1/documents face: a PDF (or a DICOM file) goes in as
-// one form, a document comes back by its id.
+// Package documents is the /api/v1/documents face: a PDF, a scan, a FHIR resource or a
+// DICOM file goes in as one form, a document comes back by its id, and all are listed by
+// category.
 //
 // The form is streamed and never parsed to disk. Its fields may stand in any order.
 // A file is held in memory, up to 64 MiB, until the fields after it are known; once
@@ -46,7 +47,9 @@ func Register(r gin.IRouter, cfg Config) {
 	f := &face{vault: cfg.Vault, hold: cfg.Hold, room: semaphore.NewWeighted(cfg.HoldAll)}
 	r = r.Group("", answer.WholePath)
 	r.POST("/documents", f.create)
+	r.GET("/documents", f.list)
 	answer.Get(r, "/documents/:id", f.get)
+	r.GET("/documents/:id/redactions", f.redactions)
 }
 
 type face struct {
@@ -94,6 +97,23 @@ func (f *face) create(c *gin.Context) {
 	}
 	c.Header("Location", strings.TrimRight(c.Request.URL.Path, "/")+"/"+string(receipt.ID))
 	answer.JSON(c, status, Created{ID: receipt.ID, Patient: receipt.Patient, Present: receipt.Present})
+}
+
+// extension is what files of a media type end in.
+func extension(mediaType string) string {
+	switch mediaType {
+	case "application/dicom":
+		return ".dcm"
+	case "application/fhir+json":
+		return ".json"
+	case "image/jpeg":
+		return ".jpg"
+	case "image/png":
+		return ".png"
+	case "image/tiff":
+		return ".tiff"
+	}
+	return ".pdf"
 }
 
 // unended makes the end of a body an error. multipart.Reader stops at the closing
@@ -150,15 +170,11 @@ func (f *face) get(c *gin.Context) {
 		answer.Error(c, err)
 		return
 	}
-	contentType, extension := "application/pdf", ".pdf"
-	if h.Kind == record.KindDICOM {
-		contentType, extension = "application/dicom", ".dcm"
-	}
-	c.Header("Content-Type", contentType)
+	c.Header("Content-Type", h.MediaType)
 	if h.Size >= 0 {
 		c.Header("Content-Length", strconv.FormatInt(h.Size, 10))
 	}
-	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s"`, h.ID, extension))
+	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s"`, h.ID, extension(h.MediaType)))
 	c.Header("ETag", etag)
 	if sum, err := hex.DecodeString(h.SHA256); err == nil && len(sum) == 32 {
 		c.Header("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":") // RFC 9530

@@ -53,7 +53,7 @@ func readForm(parts *multipart.Reader, h *holding) (*upload, error) {
 // file decides how the file reaches the vault: streamed when every field is known,
 // held while they are not.
 func (f *form) file(p *multipart.Part, h *holding) (*upload, error) {
-	if len(f.seen) == len(fields())+1 || len(f.seen) == len(fields()) && !f.seen["birthDate"] { // which few send
+	if f.seen["patientId"] && f.seen["issuer"] && f.seen["category"] && f.seen["title"] { // few send more
 		return f.stream(p, nil), nil
 	}
 	held, whole, err := h.take(p)
@@ -172,7 +172,9 @@ func (r *rest) Read(b []byte) (int, error) {
 }
 
 // fields lists what a form may hold beside its file.
-func fields() []string { return []string{"patientId", "issuer", "category", "title", "birthDate"} }
+func fields() []string {
+	return []string{"patientId", "issuer", "category", "title", "birthDate", "patientName"}
+}
 
 // next is the next part of the form, checked by name; io.EOF after the closing
 // boundary, and only there.
@@ -191,7 +193,7 @@ func (f *form) next() (*multipart.Part, error) {
 	}
 	switch {
 	case !known:
-		return nil, record.Refuse(record.ErrInvalid, "unknown-field", "the fields are file, patientId, issuer, category, title and birthDate")
+		return nil, record.Refuse(record.ErrInvalid, "unknown-field", "the fields are file, patientId, issuer, category, title, birthDate and patientName")
 	case f.seen[name]:
 		return nil, record.Refuse(record.ErrInvalid, "repeated-field", "send each field once, one document a form")
 	}
@@ -218,6 +220,8 @@ func (f *form) field(p *multipart.Part) error {
 		f.up.Title = string(value)
 	case "birthDate":
 		f.up.BirthDate = string(value)
+	case "patientName":
+		f.up.PatientName = string(value)
 	}
 	return nil
 }

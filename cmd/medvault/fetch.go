@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -104,10 +105,8 @@ func (f *fetcher) study(ctx context.Context, from *client.Client, study string) 
 func (f *fetcher) document(ctx context.Context, from *client.Client, id record.ObjectID) error {
 	return f.keep(string(id), func(w io.Writer) (extension string, err error) {
 		mediaType, err := from.Document(ctx, id, w)
-		if mediaType == "application/dicom" {
-			return ".dcm", err
-		}
-		return ".pdf", err
+		extensions := map[string]string{"application/dicom": ".dcm", "application/fhir+json": ".json", "image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tiff"}
+		return cmp.Or(extensions[mediaType], ".pdf"), err
 	})
 }
 

@@ -62,6 +62,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newUploadCommand(a),
 		newFetchCommand(a),
 		newStudiesCommand(a),
+		newDocumentsCommand(a),
 		newCareCommand(a),
 		newConsentCommand(a),
 		newGuardiansCommand(a),

@@ -22,9 +22,9 @@ import (
 )
 
 type uploadOptions struct {
-	patient, category, title, birth string
-	parallel                        int
-	noResume                        bool
+	patient, category, title, birth, name string
+	parallel                              int
+	noResume                              bool
 }
 
 func newUploadCommand(a *app) *cobra.Command {
@@ -44,6 +44,7 @@ twice.`,
 	f := cmd.Flags()
 	f.StringVar(&o.patient, "patient", "", "whose PDFs they are: [ISSUER^^]ID")
 	f.StringVar(&o.category, "category", "", "category of the PDFs (default report)")
+	f.StringVar(&o.name, "patient-name", "", "name of the patient of the PDFs, scans and FHIR resources, to be found in them")
 	f.StringVar(&o.birth, "birth-date", "", "birth date of the patient of the PDFs, YYYYMMDD; it decides whether they are a child")
 	f.StringVar(&o.title, "title", "", "title of the PDFs; sealed with them")
 	f.IntVar(&o.parallel, "parallel", 4, "documents in flight at once")
@@ -248,24 +249,24 @@ func (u *uploader) send(ctx context.Context, path string) (client.Stored, error)
 		return client.Stored{}, errors.New("cannot be read: " + reason(err))
 	}
 	body := counted{f, u.progress}
-	if kind, known := imaging.Sniff(head[:n]); known && kind == imaging.PDF {
-		return u.sendPDF(ctx, body)
+	if kind, known := imaging.Sniff(head[:n]); known && kind != imaging.DICOM {
+		return u.sendPDF(ctx, body, kind)
 	}
 	// What is neither goes as DICOM too: the vault says best what is wrong with it.
 	return u.vault.StoreDICOM(ctx, body)
 }
 
-var errNoPatient = errors.New("a PDF does not say whose it is: give --patient [ISSUER^^]ID")
+var errNoPatient = errors.New("a PDF or scan does not say whose it is: give --patient [ISSUER^^]ID")
 
-func (u *uploader) sendPDF(ctx context.Context, body io.Reader) (client.Stored, error) {
+func (u *uploader) sendPDF(ctx context.Context, body io.Reader, kind imaging.Kind) (client.Stored, error) {
 	issuer, id, hasIssuer := strings.Cut(u.options.patient, "^^")
 	if !hasIssuer {
 		issuer, id = "", u.options.patient
 	}
-	if id == "" {
+	if id == "" && kind != imaging.FHIR { // which may say it itself
 		return client.Stored{}, errNoPatient
 	}
-	return u.vault.StorePDF(ctx, body, client.PDF{PatientID: id, Issuer: issuer, Category: u.options.category, Title: u.options.title, BirthDate: u.options.birth})
+	return u.vault.StorePDF(ctx, body, client.PDF{PatientID: id, Issuer: issuer, Category: u.options.category, Title: u.options.title, BirthDate: u.options.birth, PatientName: u.options.name})
 }
 
 func (o *uploadResult) stored(path string, s client.Stored) {

@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"medvault/vault/catalog/internal/query"
@@ -110,15 +112,13 @@ func (t *Tx) Held(ctx context.Context, decided bool, behind Place, limit int) ([
 // Stale lists up to limit documents behind an id that were scrubbed by other rules than
 // those given for their kind.
 func (t *Tx) Stale(ctx context.Context, rules map[record.Kind]string, after record.ObjectID, limit int) ([]record.ObjectID, error) {
-	rows, err := t.q.StaleDocuments(ctx, query.StaleDocumentsParams{After: string(after), DicomRules: rules[record.KindDICOM], PdfRules: rules[record.KindPDF], MaxRows: limit32(limit)})
-	if err != nil {
-		return nil, attempt(err, "stale documents")
+	var b builder
+	b.add("SELECT d.id FROM documents d JOIN objects o ON o.id = d.id WHERE d.id > ? AND (1 = 0", string(after))
+	for _, kind := range slices.Sorted(maps.Keys(rules)) {
+		b.add(" OR (o.kind = ? AND d.rules <> ?)", int64(kind), rules[kind])
 	}
-	stale := make([]record.ObjectID, len(rows))
-	for i, r := range rows {
-		stale[i] = record.ObjectID(r)
-	}
-	return stale, nil
+	b.add(") ORDER BY d.id LIMIT ?", limit32(limit))
+	return t.ids(ctx, &b, "stale documents")
 }
 
 // Rederivation is one run over all documents that were scrubbed by other rules.

@@ -27,11 +27,6 @@ WHERE d.held <> '' AND CASE WHEN d.review <> '' THEN 1 ELSE 0 END = CAST(sqlc.ar
   AND (o.created_at < sqlc.arg(before_at) OR (o.created_at = sqlc.arg(before_at) AND d.id < sqlc.arg(before_id)))
 ORDER BY o.created_at DESC, d.id DESC LIMIT sqlc.arg(max_rows);
 
--- name: StaleDocuments :many
-SELECT d.id FROM documents d JOIN objects o ON o.id = d.id
-WHERE d.id > sqlc.arg(after) AND ((o.kind = 1 AND d.rules <> sqlc.arg(dicom_rules)) OR (o.kind = 2 AND d.rules <> sqlc.arg(pdf_rules)))
-ORDER BY d.id LIMIT sqlc.arg(max_rows);
-
 -- name: InsertRederivation :execrows
 INSERT INTO rederivations (id, rules, reason, proposed_by, proposed_at, approved_by, approved_at, position, listed, total, superseded, unchanged, refused)
 VALUES ($1, $2, $3, $4, $5, '', 0, '', 0, 0, 0, 0, 0)

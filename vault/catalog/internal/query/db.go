@@ -186,9 +186,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.setShardStmt, err = db.PrepareContext(ctx, setShard); err != nil {
 		return nil, fmt.Errorf("error preparing query SetShard: %w", err)
 	}
-	if q.staleDocumentsStmt, err = db.PrepareContext(ctx, staleDocuments); err != nil {
-		return nil, fmt.Errorf("error preparing query StaleDocuments: %w", err)
-	}
 	if q.supersedeObjectStmt, err = db.PrepareContext(ctx, supersedeObject); err != nil {
 		return nil, fmt.Errorf("error preparing query SupersedeObject: %w", err)
 	}
@@ -482,11 +479,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing setShardStmt: %w", cerr)
 		}
 	}
-	if q.staleDocumentsStmt != nil {
-		if cerr := q.staleDocumentsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing staleDocumentsStmt: %w", cerr)
-		}
-	}
 	if q.supersedeObjectStmt != nil {
 		if cerr := q.supersedeObjectStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing supersedeObjectStmt: %w", cerr)
@@ -610,7 +602,6 @@ type Queries struct {
 	setReviewStmt             *sql.Stmt
 	setRulesStmt              *sql.Stmt
 	setShardStmt              *sql.Stmt
-	staleDocumentsStmt        *sql.Stmt
 	supersedeObjectStmt       *sql.Stmt
 	sweepReadWindowsStmt      *sql.Stmt
 	treatedByStmt             *sql.Stmt
@@ -677,7 +668,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setReviewStmt:             q.setReviewStmt,
 		setRulesStmt:              q.setRulesStmt,
 		setShardStmt:              q.setShardStmt,
-		staleDocumentsStmt:        q.staleDocumentsStmt,
 		supersedeObjectStmt:       q.supersedeObjectStmt,
 		sweepReadWindowsStmt:      q.sweepReadWindowsStmt,
 		treatedByStmt:             q.treatedByStmt,

@@ -338,47 +338,6 @@ func (q *Queries) SetRules(ctx context.Context, arg SetRulesParams) (int64, erro
 	return result.RowsAffected()
 }
 
-const staleDocuments = `-- name: StaleDocuments :many
-SELECT d.id FROM documents d JOIN objects o ON o.id = d.id
-WHERE d.id > $1 AND ((o.kind = 1 AND d.rules <> $2) OR (o.kind = 2 AND d.rules <> $3))
-ORDER BY d.id LIMIT $4
-`
-
-type StaleDocumentsParams struct {
-	After      string
-	DicomRules string
-	PdfRules   string
-	MaxRows    int32
-}
-
-func (q *Queries) StaleDocuments(ctx context.Context, arg StaleDocumentsParams) ([]string, error) {
-	rows, err := q.query(ctx, q.staleDocumentsStmt, staleDocuments,
-		arg.After,
-		arg.DicomRules,
-		arg.PdfRules,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const supersedeObject = `-- name: SupersedeObject :execrows
 UPDATE objects SET superseded_by = $1, footer = $2
 WHERE id = $3 AND superseded_by = ''
