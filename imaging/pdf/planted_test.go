@@ -28,7 +28,8 @@ type tally struct {
 
 // TestPlantedIdentifiersAreGone redacts reports with an answer key, looks for what was planted
 // with programs that have nothing to do with the redactor, and counts the words that
-// survive. By itself it takes one of each family that is text, and one scan;
+// survive. By itself it takes one of each family that is text, and one scan, in short
+// mode a part of them;
 // MEDVAULT_TEST_REPORTS says how many to take in turn, 340 are ten of each family in
 // two scripts. MEDVAULT_TEST_REPORTS_DIR keeps what fails.
 func TestPlantedIdentifiersAreGone(t *testing.T) {
@@ -97,6 +98,9 @@ func numbersOfReports(t *testing.T) (numbers []int, whole bool) {
 	}
 	for i, family := range all {
 		if strings.HasPrefix(family, "scan-") && family != "scan-clean" {
+			continue
+		}
+		if testing.Short() && i%4 != 0 {
 			continue
 		}
 		numbers = append(numbers, i+i%2*len(all)) // the scripts in turns
