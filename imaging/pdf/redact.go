@@ -82,6 +82,9 @@ func (j *job) note(facts wire.Facts) {
 	for _, a := range facts.Attachments {
 		j.out.Attachments = append(j.out.Attachments, Attachment(a))
 	}
+	if len(j.out.Attachments)+j.out.Unread > 0 {
+		j.reasons[HeldAttachments] = true
+	}
 	if !j.worker.enclosure.Fonts {
 		j.reasons[HeldFonts] = true
 	}
@@ -175,7 +178,7 @@ func held(f fault) string {
 
 // acceptable reports whether a person may answer a reason by having looked.
 func acceptable(reason string) bool {
-	return slices.Contains([]string{HeldScan, HeldNoOCR, HeldOCRFailed, HeldFonts}, reason)
+	return slices.Contains([]string{HeldScan, HeldNoOCR, HeldOCRFailed, HeldFonts, HeldAttachments}, reason)
 }
 
 // Advice says what can be done about a reason, for people.
@@ -189,6 +192,8 @@ func Advice(reason string) string {
 		return "a picture could not be read in time: a reviewer must look at it"
 	case HeldFonts:
 		return "no Chinese fonts are installed here (fonts-noto-cjk): a reviewer must compare the view with the original"
+	case HeldAttachments:
+		return "files lie in the document, which are not in the view: store them as documents of their own"
 	case HeldLeft:
 		return "something of the patient was still found in the view: paint masks over it"
 	case HeldUnverified:

@@ -39,7 +39,7 @@ type Config struct {
 	OCRAlways bool
 
 	MemoryLimit int64         // bytes one document may take in its process; default 1.5 GiB
-	Timeout     time.Duration // for one document, OCR not counted; default 2 min
+	Timeout     time.Duration // for opening a document, and for each of its pages, OCR not counted; default 1 min
 }
 
 // Redacted is the de-identified view of a report, or why there is none to be shown.
@@ -91,7 +91,7 @@ type Attachment struct {
 }
 
 // Reasons for withholding a view. A reviewer may accept those that begin with "scan-",
-// "ocr-", "fonts-", "attachments-" or "scripts-"; the others stay.
+// "ocr-", "fonts-" or "attachments-"; the others stay.
 const (
 	HeldScan        = "scan-unreviewed"   // a page has pictures: OCR misses words on bad scans
 	HeldNoOCR       = "ocr-missing"       // pixels would have to be read, and nothing reads them
