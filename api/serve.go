@@ -49,6 +49,7 @@ type Config struct {
 	Certificates *identity.Certificates
 	Console      *Console             // pages for people; default none
 	Limits       Limits               // default none
+	Security     SecurityContact      // served as /.well-known/security.txt; default nobody
 	Origins      []string             // browsers of these origins may call, as https://viewer.example; default none
 	Registry     *prometheus.Registry // other rooms register their metrics on it; default a new one
 	Grace        time.Duration        // how long requests may take to finish at shutdown; default 30 s
@@ -164,6 +165,7 @@ func (s *Server) routes() http.Handler {
 
 	r.GET("/healthz", health)
 	r.GET("/readyz", s.readyz)
+	r.GET("/.well-known/security.txt", s.securityTxt)
 	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{})))
 
 	if s.console != nil {

@@ -37,6 +37,7 @@ type Config struct {
 	HL7       HL7Config      `yaml:"hl7"`
 	Care      CareConfig     `yaml:"care"`
 	DPO       DPOConfig      `yaml:"dpo"`
+	Security  SecurityConfig `yaml:"security"`
 	Alarms    AlarmsConfig   `yaml:"alarms"`
 	Holidays  string         `yaml:"holidays"` // file of days off and make-up days, in the form of vault/workday/china.txt; its years replace those of this version
 

@@ -110,6 +110,7 @@ func (c *Config) check() []error {
 	c.Care.FromDICOM.check(&found)
 	c.Console.check(&found, c.Identity)
 	c.Limits.check(&found)
+	c.Security.check(&found)
 	c.checkAlarms(&found)
 	c.Deidentification.check(&found)
 	c.Documents.check(&found)

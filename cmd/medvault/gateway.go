@@ -97,7 +97,7 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, console *api.Co
 		return nil, nil, fmt.Errorf("metrics: %w", err)
 	}
 	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, Console: console, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
-		Grace: cfg.ShutdownGrace, Registry: metrics, Certificates: certificates, Limits: cfg.Limits.limits()})
+		Grace: cfg.ShutdownGrace, Registry: metrics, Certificates: certificates, Limits: cfg.Limits.limits(), Security: cfg.Security.contact()})
 	if err != nil {
 		return nil, nil, err
 	}
