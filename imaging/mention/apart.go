@@ -28,7 +28,7 @@ func (r *reader) apart() {
 			from = i + 1
 			first, end := at[i], at[i+len(f.Text)-1]+1
 			if r.pieces(first, end) {
-				r.add(r.letters[first].Start, r.letters[end-1].End, kindOf(f.Kind), r.k.token(kindOf(f.Kind)))
+				r.addKnown(r.letters[first].Start, r.letters[end-1].End, kindOf(f.Kind))
 			}
 		}
 	}

@@ -88,7 +88,7 @@ func (r *reader) labelAt(i int) (l label, end int, ok bool) {
 		if end > len(r.letters) || !r.spells(i, l.text) || !r.labelEnds(end) {
 			continue
 		}
-		if l.weak || l.field == stop && !first.Ideograph {
+		if l.weak || l.field == stop && !first.Ideograph && !(r.how == Strict && noName(string(l.text))) {
 			if !r.signed(r.letters[end-1].End) {
 				continue
 			}
@@ -96,6 +96,15 @@ func (r *reader) labelAt(i int) (l label, end int, ok bool) {
 		return l, end, true
 	}
 	return l, 0, false
+}
+
+// noName reports labels that end a field even where OCR lost their colon.
+func noName(label string) bool {
+	switch label {
+	case "sex", "gender", "age", "dept", "department", "date", "time", "findings", "impression":
+		return true
+	}
+	return false
 }
 
 // spells reports a label at letter i, with no more than a few blanks between its

@@ -10,6 +10,9 @@ import (
 var (
 	webAddress = regexp.MustCompile(`(?i)\b(?:https?://|ftp://|www\.)[^\s<>"'，。；）)\]\x01]+`)
 
+	// An address that was set or read with blanks in it.
+	partedEmail = regexp.MustCompile(`[\pL\d._+-]{1,64} {0,2}@ {0,2}[\pL\d-]{1,64}(?: ?\. ?[\pL\d-]{1,32}){0,4}\.[ ]?\pL{2,16}\b`)
+
 	// MR-0482913, ZY00123456: letters that hospitals put before their numbers.
 	hospitalNumber = regexp.MustCompile(`(?i)\b((?:MRN|PID|PAT|UHID|HN|URN|ZYH?|MZH?|BAH|JZ|ACC|INS|EMPI|SYN)-?\d{5,14})\b`)
 
@@ -34,7 +37,7 @@ func (r *reader) patterns() {
 		form *regexp.Regexp
 		of   Kind
 	}{
-		{webAddress, URL}, {hospitalNumber, ID}, {passport, ID}, {groupedNumber, ID}, {street, Address}, {strasse, Address},
+		{webAddress, URL}, {partedEmail, Email}, {hospitalNumber, ID}, {passport, ID}, {groupedNumber, ID}, {street, Address}, {strasse, Address},
 		{old, Age}, {oldYears, Age}, {afterward, Age}, {afterLabel, Age},
 	} {
 		for _, at := range p.form.FindAllStringSubmatchIndex(r.text, -1) {

@@ -13,6 +13,8 @@ type Passage struct {
 	Start, End int // bytes
 	Kind       Kind
 	Token      string // as in Mention
+
+	known bool // one of the patient's own values
 }
 
 // FindText tells where a text names somebody: a narrative, a value of a form. The
@@ -101,8 +103,13 @@ func (k *Known) withoutTokens(text string) string {
 // add notes a passage, unless there is nothing in it.
 func (r *reader) add(start, end int, of Kind, token string) {
 	if end > start && end <= len(r.text) {
-		r.found = append(r.found, Passage{start, end, of, token})
+		r.found = append(r.found, Passage{Start: start, End: end, Kind: of, Token: token})
 	}
+}
+
+// addKnown notes one of the patient's own values.
+func (r *reader) addKnown(start, end int, of Kind) {
+	r.found = append(r.found, Passage{start, end, of, r.k.token(of), true})
 }
 
 // patient looks for who is known.
@@ -112,8 +119,7 @@ func (r *reader) patient() {
 		if m.Kind == subject.Name && !r.meant(m, said) {
 			continue
 		}
-		kind := kindOf(m.Kind)
-		r.add(m.Start, m.End, kind, r.k.token(kind))
+		r.addKnown(m.Start, m.End, kindOf(m.Kind))
 	}
 }
 
@@ -146,8 +152,8 @@ func (r *reader) dates() {
 	}
 }
 
-// merged sorts passages and makes one of those that overlap; the longest says what it
-// is, a date only where nothing else does.
+// merged sorts passages and makes one of those that overlap; the heaviest says what it
+// is.
 func merged(found []Passage) []Passage {
 	slices.SortStableFunc(found, func(a, b Passage) int {
 		if a.Start != b.Start {
@@ -156,39 +162,35 @@ func merged(found []Passage) []Passage {
 		return b.End - a.End
 	})
 	out := found[:0]
-	longest := 0
+	heaviest := 0
 	for _, p := range found {
 		last := len(out) - 1
 		if last < 0 || p.Start >= out[last].End {
 			out = append(out, p)
-			longest = weight(p)
+			heaviest = weight(p)
 			continue
 		}
-		if n := weight(p); n > longest {
-			out[last].Kind, out[last].Token = p.Kind, p.Token
-			longest = n
+		if n := weight(p); n > heaviest {
+			out[last].Kind, out[last].Token, out[last].known = p.Kind, p.Token, p.known
+			heaviest = n
 		}
 		out[last].End = max(out[last].End, p.End)
 	}
 	return out
 }
 
-// weight says how much a passage has to say on what it is. What is known of the patient
-// comes before what a label says.
+// weight says how much a passage has to say on what it is: first what is known of the
+// patient, then what labels and forms say, then dates; of equals the longest.
 func weight(p Passage) int {
-	const more = 1 << 12 // than any date
-	n := 4 * (p.End - p.Start)
-	if p.Kind == Date {
-		return min(n, more-1)
+	const more = 1 << 12 // than any length
+	n := min(p.End-p.Start, more-1)
+	switch {
+	case p.Kind == Date:
+		return n
+	case p.known && p.Kind != Person:
+		return n + 2*more
 	}
-	n += more
-	switch p.Kind {
-	case Name, Birth, ResidentID, Email, Phone:
-		return n + 3
-	case ID:
-		return n + 1 + len(p.Token)%2
-	}
-	return n
+	return n + more
 }
 
 func kindOf(k subject.Kind) Kind {

@@ -192,7 +192,7 @@ func (r Report) Survived(text string) (kept, wanted int) {
 	for word, n := range asked {
 		wanted += n
 		if isHan([]rune(word)[0]) {
-			kept += min(n, strings.Count(squeezed, word))
+			kept += min(n, max(strings.Count(squeezed, word), inPairs(squeezed, []rune(word))))
 			continue
 		}
 		there := 0
@@ -204,6 +204,19 @@ func (r Report) Survived(text string) (kept, wanted int) {
 		kept += min(n, there)
 	}
 	return kept, wanted
+}
+
+// inPairs counts a stretch that a line end parts at most once: all its pairs of
+// characters but one are there so often.
+func inPairs(text string, word []rune) int {
+	var counts []int
+	for i := range len(word) - 1 {
+		counts = append(counts, strings.Count(text, string(word[i:i+2])))
+	}
+	if slices.Sort(counts); len(counts) < 3 {
+		return 0
+	}
+	return counts[1]
 }
 
 // Lost are the words of the key that a text does not say at all.
