@@ -28,6 +28,9 @@ func (s *Server) observe(c *gin.Context) {
 	s.metrics.inFlight.Inc()
 	answer.SetRequestID(c, requestID(c.GetHeader(requestIDHeader)))
 	c.Header(requestIDHeader, answer.RequestID(c))
+	if o := s.cfg.Vault.Officer(); o.Email != "" {
+		answer.SetOfficer(c, o)
+	}
 	defer func() {
 		broken := s.recover(c, recover())
 		s.metrics.count(c, time.Since(start), broken)

@@ -10,11 +10,13 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"medvault/vault"
 	"medvault/vault/record"
 )
 
 type actorKey struct{}
 type requestKey struct{}
+type officerKey struct{}
 
 // SetActor is called once, by the authentication in front of the faces.
 func SetActor(c *gin.Context, a record.Actor) { c.Set(actorKey{}, a) }
@@ -37,6 +39,21 @@ func RequestID(c *gin.Context) string {
 	return id
 }
 
+// SetOfficer says whom refusals name as the one to write to. It is called once, first of
+// all; without it they name nobody.
+func SetOfficer(c *gin.Context, o vault.Officer) { c.Set(officerKey{}, &o) }
+
+// officer is whom an answer of that status names: people who are refused have to know
+// whom to ask.
+func officer(c *gin.Context, status int) *vault.Officer {
+	if status != http.StatusForbidden && status != http.StatusNotFound && status != http.StatusGone {
+		return nil
+	}
+	v, _ := c.Get(officerKey{})
+	o, _ := v.(*vault.Officer)
+	return o
+}
+
 // JSON answers with v. What cannot be marshalled is answered as an internal error.
 func JSON(c *gin.Context, status int, v any) {
 	body, err := json.Marshal(v)
@@ -52,6 +69,8 @@ type Problem struct {
 	Code      string `json:"code"`    // kebab-case, for machines
 	Message   string `json:"message"` // says what to do; no patient data
 	RequestID string `json:"requestId,omitempty"`
+	// Officer is the data protection officer, of 403, 404 and 410.
+	Officer *vault.Officer `json:"officer,omitempty"`
 }
 
 // Error refuses or fails the request and ends it. Once a body has begun there is no
@@ -76,9 +95,9 @@ func Error(c *gin.Context, err error) {
 	case http.StatusServiceUnavailable:
 		c.Header("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
-	body, err := json.Marshal(Problem{Code: code, Message: message, RequestID: RequestID(c)})
+	body, err := json.Marshal(Problem{Code: code, Message: message, RequestID: RequestID(c), Officer: officer(c, status)})
 	if err != nil {
-		panic(err) // three strings always marshal
+		panic(err) // strings always marshal
 	}
 	c.Abort()
 	c.Data(status, "application/json", body)

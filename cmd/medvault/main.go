@@ -68,6 +68,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newGuardiansCommand(a),
 		newCorrectionsCommand(a),
 		newBreakglassCommand(a),
+		newCasesCommand(a),
+		newDiscloseCommand(a),
 		newHoldCommand(a),
 		newEraseCommand(a),
 		newStaffCommand(a),

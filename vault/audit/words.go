@@ -55,6 +55,7 @@ type tongue struct {
 	who, purpose, recipient, window, refused, deidentified, stop string
 
 	object   string // takes an object id
+	matter   string // takes the id of a case or disclosure
 	nothing  string // in the place of an object that is not named
 	other    string // an act that has no sentence of its own; takes who, object and the act's code
 	tried    string // in front of an act that was refused; takes who, object and the act's code
@@ -67,6 +68,9 @@ type tongue struct {
 func (t tongue) act(l Leaf) (format, object string) {
 	if object = t.nothing; l.Object != "" {
 		object = fmt.Sprintf(t.object, l.Object)
+		if strings.HasPrefix(string(l.Action), "case.") || l.Action == record.ActionDisclosePropose || l.Action == record.ActionDiscloseApprove {
+			object = fmt.Sprintf(t.matter, l.Object)
+		}
 	}
 	format, known := t.acts[l.Action]
 	code := strings.ReplaceAll(string(l.Action), "%", "%%")
@@ -83,7 +87,7 @@ func tongues() map[Language]tongue {
 	return map[Language]tongue{English: {
 		who: "%s (%s)", purpose: ", for %s", recipient: ", for the institution %s", window: "; further reads until %s UTC are part of this line",
 		refused: "; this was refused (%s)", deidentified: ", without identity", stop: ".",
-		object: "document %s", nothing: "your record",
+		object: "document %s", matter: "the matter %s", nothing: "your record",
 		other: "%%[1]s did %%[2]s: %[1]s", tried: "%%[1]s asked for %%[2]s: %[1]s",
 		acts: map[record.Action]string{
 			record.ActionStore:            "%[1]s stored %[2]s",
@@ -107,6 +111,15 @@ func tongues() map[Language]tongue {
 			record.ActionUncorrect:        "%[1]s took back a correction of your record, in %[2]s",
 			record.ActionCorrections:      "%[1]s looked at how your record was corrected, in %[2]s",
 			record.ActionGuardianEnd:      "%[1]s ended what somebody may do for you, in %[2]s",
+			record.ActionCaseRequest:      "%[1]s put a request about your data on record: %[2]s",
+			record.ActionCaseList:         "%[1]s listed the requests about your data",
+			record.ActionCaseRead:         "%[1]s read a request about your data: %[2]s",
+			record.ActionCaseWork:         "%[1]s worked on a request about your data: %[2]s",
+			record.ActionRestrict:         "%[1]s limited the processing of your data to storage and legal claims",
+			record.ActionUnrestrict:       "%[1]s lifted the limit on the processing of your data",
+			record.ActionDisclosePropose:  "%[1]s proposed to give a third party copies of your documents: %[2]s",
+			record.ActionDiscloseApprove:  "%[1]s decided whether a third party is given copies of your documents: %[2]s",
+			record.ActionDiscloseGive:     "%[1]s gave a third party the original of %[2]s",
 			"record.stored":               "%[1]s stored a record: %[2]s",
 			"object.copied":               "%[1]s made the promised copy of %[2]s",
 			"object.removed":              "%[1]s removed %[2]s, in whose place another version stands",
@@ -135,7 +148,7 @@ func tongues() map[Language]tongue {
 	}, Chinese: {
 		who: "%s（%s）", purpose: "，目的：%s", recipient: "，接收机构：%s", window: "；至 %s UTC 的重复读取并入本条",
 		refused: "；该请求已被拒绝（%s）", deidentified: "（不含身份信息）", stop: "。",
-		object: "文件 %s", nothing: "您的档案",
+		object: "文件 %s", matter: "事项 %s", nothing: "您的档案",
 		other: "%%[1]s 对 %%[2]s 执行了操作 %[1]s", tried: "%%[1]s 曾请求对 %%[2]s 执行操作 %[1]s",
 		acts: map[record.Action]string{
 			record.ActionStore:            "%[1]s 存入了%[2]s",
@@ -159,6 +172,15 @@ func tongues() map[Language]tongue {
 			record.ActionUncorrect:        "%[1]s 撤销了对您个人信息的更正：%[2]s",
 			record.ActionCorrections:      "%[1]s 查看了您个人信息的更正记录：%[2]s",
 			record.ActionGuardianEnd:      "%[1]s 在%[2]s中终止了代您行事的授权",
+			record.ActionCaseRequest:      "%[1]s 登记了一项关于您数据的请求：%[2]s",
+			record.ActionCaseList:         "%[1]s 列出了关于您数据的请求",
+			record.ActionCaseRead:         "%[1]s 查看了一项关于您数据的请求：%[2]s",
+			record.ActionCaseWork:         "%[1]s 处理了一项关于您数据的请求：%[2]s",
+			record.ActionRestrict:         "%[1]s 将您数据的处理限制为存储和法律主张",
+			record.ActionUnrestrict:       "%[1]s 解除了对您数据处理的限制",
+			record.ActionDisclosePropose:  "%[1]s 提议向第三方提供您文件的副本：%[2]s",
+			record.ActionDiscloseApprove:  "%[1]s 决定了是否向第三方提供您文件的副本：%[2]s",
+			record.ActionDiscloseGive:     "%[1]s 向第三方提供了%[2]s的原件",
 			"record.stored":               "%[1]s 存入了一份记录：%[2]s",
 			"object.copied":               "%[1]s 按承诺制作了%[2]s的备份",
 			"object.removed":              "%[1]s 移除了已被新版本取代的%[2]s",
