@@ -245,6 +245,7 @@ func TestNoSequenceOfCallsReadsWhatIsForbidden(t *testing.T) {
 	w := newWard(t, 2)
 	w.admit(11, "19700101")
 	w.admit(12, "19700101")
+	w.admit(14, "19700101", saysResearch)
 	steps, seed := 40, uint64(7)
 	if n, err := strconv.Atoi(os.Getenv("MEDVAULT_PROMISES")); err == nil {
 		steps, seed = n, uint64(time.Now().UnixNano())
@@ -258,7 +259,7 @@ func TestNoSequenceOfCallsReadsWhatIsForbidden(t *testing.T) {
 		}
 	}
 	for step := range steps {
-		who, p := readers[random.IntN(len(readers))], w.patients[random.IntN(2)]
+		who, p := readers[random.IntN(len(readers))], w.patients[random.IntN(len(w.patients))]
 		if random.IntN(2) == 0 {
 			who = readers[0] // the clinician at home, often
 		}
@@ -267,7 +268,7 @@ func TestNoSequenceOfCallsReadsWhatIsForbidden(t *testing.T) {
 		for gateway := range w.gateways { // both, at once
 			w.reads(gateway, who, p, purpose)
 			other := readers[random.IntN(len(readers))]
-			w.reads(gateway, other, w.patients[random.IntN(2)], purposes()[random.IntN(len(purposes()))])
+			w.reads(gateway, other, w.patients[random.IntN(len(w.patients))], purposes()[random.IntN(len(purposes()))])
 		}
 		if t.Failed() {
 			t.Fatalf("step %d: after %s of %s", step, what, who.id)
@@ -281,7 +282,7 @@ func (w *ward) change(random *rand.Rand, who *person, p *patientFile) string {
 	w.t.Helper()
 	gateway := random.IntN(2)
 	says := []string{saysResearch, saysAbroad, saysNoUse, saysNoTreat}
-	switch random.IntN(6) {
+	switch random.IntN(7) {
 	case 0, 1:
 		if _, treats := w.care[[2]string{who.id, p.ID}]; treats {
 			w.leave(gateway, who, p)
@@ -300,9 +301,29 @@ func (w *ward) change(random *rand.Rand, who *person, p *patientFile) string {
 	case 4:
 		w.suspend(gateway, who, !who.suspended)
 		return fmt.Sprintf("suspended %v", who.suspended)
+	case 5:
+		w.stores(gateway, who, p)
+		return "store"
 	}
 	w.revoke(gateway, who)
 	return "revocation"
+}
+
+// stores compares a write with the promises: the patient's image once more, which changes
+// nothing where it may be sent.
+func (w *ward) stores(gateway int, who *person, p *patientFile) {
+	w.t.Helper()
+	contentType, body := stow(w.t, imagingtest.CT(p.Patient, imagingtest.Options{Study: 1, Series: 1, Instance: 1}))
+	r := httptest.NewRequest("POST", "/dicomweb/studies", strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+who.token)
+	r.Header.Set("Purpose-Of-Use", string(record.PurposeTreat))
+	r.Header.Set("Content-Type", contentType)
+	got := httptest.NewRecorder()
+	w.gateways[gateway].Handler().ServeHTTP(got, r)
+	cell := w.cell(who, p, record.PurposeTreat, record.ActionStore)
+	if _, want, clause := promises.Decide(cell); want != (got.Code == 200) {
+		w.t.Errorf("gateway %d: %s stores: %d %s; want allowed %v by clause %s: %+v", gateway, who.id, got.Code, got.Body, want, clause, cell)
+	}
 }
 
 func (w *ward) suspend(gateway int, who *person, suspended bool) {
