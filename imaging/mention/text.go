@@ -150,6 +150,9 @@ func (r *reader) dates() {
 		}
 		r.add(d.Start, d.End, Date, token)
 	}
+	if r.how == Strict {
+		r.loose()
+	}
 }
 
 // merged sorts passages and makes one of those that overlap; the heaviest says what it
