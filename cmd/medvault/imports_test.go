@@ -66,23 +66,24 @@ var importMap = map[string][]string{
 	"keys/token":    {"keys"},
 	"keys/keystest": {"keys"},
 
-	"imaging":               {"imaging/subject"},
-	"imaging/dicom":         {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor", "imaging/pixel", "imaging/ocr"},
-	"imaging/pdf":           {"imaging", "imaging/mention", "imaging/ocr", "imaging/pdf/wire", "imaging/pdf/facsimile"},
-	"imaging/pdf/wire":      {},                   // what is said to the process that opens PDFs
-	"imaging/pdf/facsimile": {},                   // the new document
-	"imaging/pdf/worker":    {"imaging/pdf/wire"}, // that process: knows no patient
-	"imaging/pdf/pdftest":   {"imaging/pdf/...", "imaging/ocr"},
-	"imaging/report":        {"imaging", "imaging/pdf", "imaging/mention", "imaging/subject"},
-	"imaging/fhir":          {"imaging", "imaging/mention", "imaging/subject"},
-	"imaging/subject":       {}, // who the patient is, in text and in bytes
-	"imaging/descriptor":    {"imaging/subject"},
-	"imaging/mention":       {"imaging/subject", "imaging/descriptor"}, // where a page names somebody
-	"imaging/rle":           {},
-	"imaging/ocr":           {}, // a program that is given pixels
-	"imaging/pixel":         {"imaging/rle"},
-	"imaging/render":        {"imaging", "imaging/pixel"},
-	"imaging/imagingtest":   {"imaging"},
+	"imaging":                     {"imaging/subject"},
+	"imaging/dicom":               {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor", "imaging/pixel", "imaging/ocr"},
+	"imaging/pdf":                 {"imaging", "imaging/mention", "imaging/ocr", "imaging/pdf/wire", "imaging/pdf/facsimile"},
+	"imaging/pdf/wire":            {},                   // what is said to the process that opens PDFs
+	"imaging/pdf/facsimile":       {},                   // the new document
+	"imaging/pdf/worker":          {"imaging/pdf/wire"}, // that process: knows no patient
+	"imaging/pdf/pdftest":         {"imaging/pdf/...", "imaging/ocr"},
+	"imaging/report":              {"imaging", "imaging/pdf", "imaging/mention", "imaging/subject"},
+	"imaging/fhir":                {"imaging", "imaging/mention", "imaging/subject"},
+	"imaging/subject":             {}, // who the patient is, in text and in bytes
+	"imaging/descriptor":          {"imaging/subject"},
+	"imaging/mention":             {"imaging/subject", "imaging/descriptor"}, // where a page names somebody
+	"imaging/rle":                 {},
+	"imaging/ocr":                 {}, // a program that is given pixels
+	"imaging/pixel":               {"imaging/rle"},
+	"imaging/render":              {"imaging", "imaging/pixel"},
+	"imaging/imagingtest":         {"imaging"},
+	"imaging/imagingtest/reports": {"imaging", "imaging/imagingtest", "imaging/ocr", "imaging/subject"},
 }
 
 // adapters are named by cmd/medvault alone; elsewhere only tests may use them.

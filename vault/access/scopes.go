@@ -112,9 +112,9 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 	case record.ActionGuardianList:
 		return of('s', "RelatedPerson")
 	case record.ActionCorrect, record.ActionUncorrect:
-		return of('u', "Patient")
+		return of('u', "Person")
 	case record.ActionCorrections:
-		return of('r', "Patient")
+		return of('r', "Person")
 	case record.ActionBreakglassList:
 		return of('s', "Flag")
 	case record.ActionBreakglassReview:
@@ -165,6 +165,18 @@ func needOf(a record.Action, k record.Kind) (need, bool) {
 		return of('u', "Flag")
 	case record.ActionHoldList:
 		return of('s', "Flag")
+	case record.ActionIncidentWork, record.ActionFindingWork, record.ActionReviewAccess:
+		return of('u', "Task")
+	case record.ActionIncidentRead, record.ActionAccessReview:
+		return of('r', "Task")
+	case record.ActionFindingList:
+		return of('s', "Task")
+	case record.ActionFreeze:
+		return of('c', "Flag")
+	case record.ActionThaw:
+		return of('u', "Flag")
+	case record.ActionEvidence:
+		return of('r', "AuditEvent")
 	case record.ActionRegions:
 		return of('r', "Endpoint")
 	case record.ActionVerify, record.ActionDecrypt:
