@@ -363,6 +363,6 @@ const version = "1"
 
 // Rules tells the table.
 func (Scrubber) Rules() imaging.Rules {
-	sum := sha256.Sum256([]byte(version + "\n" + elementsText))
+	sum := sha256.Sum256([]byte(version + "\n" + mention.Digest() + "\n" + elementsText))
 	return imaging.Rules{Edition: "FHIR R4", Digest: hex.EncodeToString(sum[:])}
 }

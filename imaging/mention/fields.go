@@ -329,9 +329,6 @@ func gapOf(s string) int {
 			return len(gap)
 		}
 	}
-	if c, _ := utf8.DecodeRuneInString(s); unicode.IsLetter(c) {
-		return 0
-	}
 	return 0
 }
 

@@ -10,6 +10,9 @@ import (
 var (
 	webAddress = regexp.MustCompile(`(?i)\b(?:https?://|ftp://|www\.)[^\s<>"'，。；）)\]\x01]+`)
 
+	// Addresses that name a vocabulary, not a page.
+	standard = regexp.MustCompile(`^https?://(?:www\.w3\.org|(?:terminology\.)?hl7\.org|loinc\.org|snomed\.info|unitsofmeasure\.org|dicom\.nema\.org)(?:/[\w./-]*)?$`)
+
 	// An address that was set or read with blanks in it.
 	partedEmail = regexp.MustCompile(`[\pL\d._+-]{1,64} {0,2}@ {0,2}[\pL\d-]{1,64}(?: ?\. ?[\pL\d-]{1,32}){0,4}\.[ ]?\pL{2,16}\b`)
 
@@ -46,6 +49,9 @@ func (r *reader) patterns() {
 				from, to = at[2], at[3]
 			}
 			if p.of == URL {
+				if standard.MatchString(r.text[from:to]) {
+					continue
+				}
 				to = from + len(strings.TrimRight(r.text[from:to], ".,;:"))
 			}
 			token := r.k.token(p.of)

@@ -15,6 +15,7 @@ import (
 	"io"
 
 	"medvault/imaging"
+	"medvault/imaging/mention"
 	"medvault/imaging/pdf"
 	"medvault/imaging/subject"
 )
@@ -214,7 +215,7 @@ const version = "1"
 func (s Scrubber) Rules() imaging.Rules {
 	how := "withheld whole"
 	if s.config.Redactor != nil {
-		how = fmt.Sprintf("redacted %d %s %v", s.kind, version, s.config.ShowScans)
+		how = fmt.Sprintf("redacted %d %s %v %s", s.kind, version, s.config.ShowScans, mention.Digest())
 	}
 	sum := sha256.Sum256([]byte(how))
 	return imaging.Rules{Digest: hex.EncodeToString(sum[:])}
