@@ -17,7 +17,7 @@ const kindMask = "mask" // of a box a reviewer drew
 
 // find decides what is painted over: where characters name somebody, where words read
 // off pixels do, barcodes, and what an earlier attempt left. It paints.
-func (p *page) find(who *mention.Known, how mention.Strictness) {
+func (p *page) find(who *mention.Known, how mention.Strictness) error {
 	glyphs := glyphsOf(p.chars)
 	for _, m := range mention.Find(glyphs, who, how) {
 		p.cover(m, glyphs, false)
@@ -27,7 +27,7 @@ func (p *page) find(who *mention.Known, how mention.Strictness) {
 	}
 	p.boxes = append(p.boxes, p.codes...)
 	p.boxes = append(p.boxes, p.left...)
-	p.paint(p.boxes)
+	return p.paint(p.boxes)
 }
 
 // findRead looks at the words read off pixels. Those that lie under characters of the
@@ -56,11 +56,13 @@ var dateShape = regexp.MustCompile(`(?:\A|\D)[0-9OoIlSB]{1,4}[-./][0-9OoIlSB]{1,
 // findMisreadDates covers what cannot be shifted because it was not read well. sure are
 // the words that need not be looked at.
 func (p *page) findMisreadDates(sure []bool) {
-	before := len(p.boxes)
+	found := newGrid(p.width, p.height)
+	for _, o := range p.boxes {
+		found.put(o.Box, 1)
+	}
 	for i, w := range p.read {
 		b := p.points(w.Box)
-		found := slices.ContainsFunc(p.boxes[:before], func(o box) bool { return area(common(o.Box, b)) > area(b)/2 })
-		if !sure[i] && !found && dateShape.MatchString(w.Text) {
+		if !sure[i] && found.share(b) < 0.5 && dateShape.MatchString(w.Text) {
 			p.boxes = append(p.boxes, box{Box: b, kind: mention.Date.String(), token: "[DATE]", text: w.Text, pixels: true, first: true})
 		}
 	}
@@ -104,9 +106,9 @@ func (p *page) cover(m mention.Mention, glyphs []mention.Glyph, pixels bool) {
 }
 
 // paintMasks paints what a reviewer drew, above all else.
-func (p *page) paintMasks(release *imaging.Release) {
+func (p *page) paintMasks(release *imaging.Release) error {
 	if release == nil {
-		return
+		return nil
 	}
 	columns, rows := wire.Page{Width: float32(p.width), Height: float32(p.height)}.Size(MaskDPI)
 	sheet := image.Rect(0, 0, columns, rows)
@@ -123,7 +125,7 @@ func (p *page) paintMasks(release *imaging.Release) {
 		masks = append(masks, box{kind: kindMask, first: true, Box: mention.Box{X0: float64(r.Min.X) * s, Y0: float64(r.Min.Y) * s, X1: float64(r.Max.X) * s, Y1: float64(r.Max.Y) * s}})
 	}
 	p.boxes = append(p.boxes, masks...)
-	p.paint(p.boxes[len(p.boxes)-len(masks):])
+	return p.paint(p.boxes[len(p.boxes)-len(masks):])
 }
 
 // padded is a box with the room that ascenders, slanted letters and blurred edges need.

@@ -56,25 +56,10 @@ func coloured(m *image.RGBA) bool {
 
 // trusted is how much of a box lies under characters of which the document says what
 // they are, and which are not those of a picture.
-func (p *page) trusted(b mention.Box) float64 {
-	covered := 0.0
-	for _, c := range p.chars {
-		if !c.Generated && !c.Unmapped && !blank(c.Rune) && !p.inPicture(tight(c)) {
-			covered += area(common(b, extent(c)))
-		}
-	}
-	return min(covered/max(area(b), 1e-9), 1)
-}
+func (p *page) trusted(b mention.Box) float64 { return p.trust.share(b) }
 
 // inPicture reports a box that lies in a picture.
-func (p *page) inPicture(b mention.Box) bool {
-	for _, m := range p.images {
-		if area(common(b, boxOf(m))) > area(b)/2 {
-			return true
-		}
-	}
-	return false
-}
+func (p *page) inPicture(b mention.Box) bool { return p.pictures.share(b) > 0.5 }
 
 // needsReading reports that something on the page can be seen of which the document does
 // not say what it is: a picture, letters of a font that does not say which, letters that

@@ -31,6 +31,8 @@ type page struct {
 	pixels *image.RGBA
 	grey   *image.Gray // of pixels, before anything was painted
 
+	pictures, told, trust, hidden *grid // of pictures; of characters, and of those of which the document says what they are; of what is painted over
+
 	ocred   bool       // its pixels were read
 	unread  bool       // they should have been, and nothing could
 	missing bool       // because there is nothing that reads
@@ -64,7 +66,10 @@ func (j *job) read(ctx context.Context, index int, before *page) (*page, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := newPage(index, request.DPI, got)
+	p, err := newPage(index, request.DPI, got)
+	if err != nil {
+		return nil, err
+	}
 	if before != nil {
 		p.ocred, p.unread, p.missing, p.read, p.codes, p.left = before.ocred, before.unread, before.missing, before.read, before.codes, before.left
 		return p, nil
@@ -75,7 +80,9 @@ func (j *job) read(ctx context.Context, index int, before *page) (*page, error) 
 		if err != nil {
 			return nil, err
 		}
-		p = newPage(index, fineDPI, finer)
+		if p, err = newPage(index, fineDPI, finer); err != nil {
+			return nil, err
+		}
 	}
 	if p.mayHaveCodes() {
 		p.findCodes()
@@ -86,16 +93,45 @@ func (j *job) read(ctx context.Context, index int, before *page) (*page, error) 
 	return p, err
 }
 
-func newPage(index, dpi int, got wire.Page) *page {
+// newPage takes over what can be seen. errCostly is returned for a page that is
+// covered by more than anybody could read.
+func newPage(index, dpi int, got wire.Page) (*page, error) {
 	p := &page{number: index + 1, width: float64(got.Width), height: float64(got.Height), dpi: dpi,
 		images: got.Images, pixels: got.Pixels, grey: greyOf(got.Pixels)}
 	p.scale = float64(got.Pixels.Rect.Dx()) / p.width
+	room := newBudget(p.width, p.height)
 	for _, c := range got.Chars {
+		if !room.take(clip(extent(c), p.width, p.height)) {
+			return nil, errCostly
+		}
 		if c.Generated || blank(c.Rune) && !c.Unmapped || p.contrast(p.rect(tight(c))) > invisible {
 			p.chars = append(p.chars, c)
 		}
 	}
-	return p
+	for _, m := range p.images {
+		if !room.take(clip(boxOf(m), p.width, p.height)) {
+			return nil, errCostly
+		}
+	}
+	p.survey()
+	return p, nil
+}
+
+// survey lays out where pictures and characters are.
+func (p *page) survey() {
+	p.pictures, p.told, p.trust = newGrid(p.width, p.height), newGrid(p.width, p.height), newGrid(p.width, p.height)
+	for _, m := range p.images {
+		p.pictures.put(boxOf(m), 1)
+	}
+	for _, c := range p.chars {
+		if c.Generated || c.Unmapped || blank(c.Rune) {
+			continue
+		}
+		p.told.put(extent(c), 1)
+		if !p.inPicture(tight(c)) {
+			p.trust.put(extent(c), 1)
+		}
+	}
 }
 
 // kept is what the next attempt needs.
@@ -106,6 +142,7 @@ func (p *page) kept() *page {
 		}
 	}
 	p.pixels, p.grey, p.chars, p.images = nil, nil, nil, nil
+	p.pictures, p.told, p.trust, p.hidden = nil, nil, nil, nil
 	return p
 }
 
@@ -215,13 +252,7 @@ func (p *page) hasPictures() bool {
 }
 
 // painted is how much of a box is painted over.
-func (p *page) painted(b mention.Box) float64 {
-	covered := 0.0
-	for _, o := range p.boxes {
-		covered += area(common(b, o.drawn))
-	}
-	return covered / max(area(b), 1e-9)
-}
+func (p *page) painted(b mention.Box) float64 { return p.hidden.share(b) }
 
 // report is a box as it is told.
 func (p *page) report(b box) Box {

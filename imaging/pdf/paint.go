@@ -18,15 +18,26 @@ var dark = color.RGBA{0x33, 0x33, 0x33, 0xFF}
 
 // paint paints boxes over and writes the tokens into them. Where the token is longer
 // than what stood there, the box grows over blank paper.
-func (p *page) paint(boxes []box) {
+//
+// errCostly is returned where more would have to be painted than anybody could read.
+func (p *page) paint(boxes []box) error {
+	if p.hidden == nil {
+		p.hidden = newGrid(p.width, p.height)
+	}
+	first := len(p.boxes) - len(boxes)
+	room := newBudget(p.width, p.height)
 	for i := range boxes {
 		b := &boxes[i]
 		b.drawn = p.padded(*b)
+		if !room.take(b.drawn) {
+			return errCostly
+		}
 		r := p.rect(b.drawn)
 		if b.token != "" {
 			r = p.roomFor(b.token, r)
 			b.drawn = p.points(r)
 		}
+		p.hidden.put(b.drawn, first+i+1)
 		if p.contrast(r) <= invisible && b.kind != kindMask {
 			continue // there is nothing to see, and nothing else of it goes over
 		}
@@ -37,6 +48,7 @@ func (p *page) paint(boxes []box) {
 			p.letter(b.token, p.rect(b.drawn))
 		}
 	}
+	return nil
 }
 
 const (
@@ -102,13 +114,7 @@ func (c clipped) Set(x, y int, v color.Color) {
 	}
 }
 
-// underBox reports that the middle of a box is painted over.
+// underBox reports something that is painted over, or near enough to be left out.
 func (p *page) underBox(b mention.Box) bool {
-	x, y := (b.X0+b.X1)/2, (b.Y0+b.Y1)/2
-	for _, o := range p.boxes {
-		if d := o.drawn; x >= d.X0 && x <= d.X1 && y >= d.Y0 && y <= d.Y1 || area(common(b, d)) > 0.3*area(b) {
-			return true
-		}
-	}
-	return false
+	return p.hidden.at(b) != 0 || p.hidden.share(b) > 0.3
 }

@@ -25,6 +25,8 @@ type job struct {
 	worker  *process
 	reasons map[string]bool
 	out     Redacted
+
+	anywhere bool // something was left of which it is not known on which page
 }
 
 func (r *Redactor) redact(ctx context.Context, original []byte, who *mention.Known, release *imaging.Release) (Redacted, error) {
@@ -101,8 +103,9 @@ func (j *job) write(ctx context.Context, pages []*page, how mention.Strictness) 
 		if err != nil {
 			return nil, err
 		}
-		p.find(j.who, how)
-		p.paintMasks(j.release)
+		if err := errors.Join(p.find(j.who, j.strictness(how, pages[i])), p.paintMasks(j.release)); err != nil {
+			return nil, err
+		}
 		w.Add(p.facsimile())
 		j.collect(p)
 		pages[i] = p.kept()
@@ -111,6 +114,14 @@ func (j *job) write(ctx context.Context, pages []*page, how mention.Strictness) 
 		return nil, err
 	}
 	return file.Bytes(), nil
+}
+
+// strictness of a page: where nothing was left on it, it stays as it was.
+func (j *job) strictness(how mention.Strictness, before *page) mention.Strictness {
+	if before != nil && len(before.left) == 0 && !j.anywhere {
+		return mention.Normal
+	}
+	return how
 }
 
 // collect takes over what was done to a page.

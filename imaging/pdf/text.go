@@ -57,12 +57,12 @@ func (p *page) lay() {
 // layToken puts the token of the box that lies over something into the text, where that
 // stood, once.
 func (p *page) layToken(over mention.Box, told map[int]bool) {
-	for i, b := range p.boxes {
-		if b.token != "" && !told[i] && area(common(over, b.drawn)) > 0 {
-			told[i] = true
-			p.words = append(p.words, wordIn(b.token, b.drawn, 0))
-		}
+	i := p.hidden.at(over) - 1
+	if i < 0 || told[i] || p.boxes[i].token == "" {
+		return
 	}
+	told[i] = true
+	p.words = append(p.words, wordIn(p.boxes[i].token, p.boxes[i].drawn, 0))
 }
 
 // gone reports a character that does not go over: painted over, or hardly to be seen.
@@ -132,16 +132,8 @@ func (p *page) layRead(told map[int]bool) {
 	}
 }
 
-// characters is how much of a box characters of the text layer cover.
-func (p *page) characters(b mention.Box) float64 {
-	covered := 0.0
-	for _, c := range p.chars {
-		if !c.Generated && !c.Unmapped && !blank(c.Rune) {
-			covered += area(common(b, extent(c)))
-		}
-	}
-	return covered / max(area(b), 1e-9)
-}
+// characters is how much of a box characters cover.
+func (p *page) characters(b mention.Box) float64 { return p.told.share(b) }
 
 // facsimile is the page as it is written.
 func (p *page) facsimile() facsimile.Page {

@@ -20,6 +20,7 @@ func (j *job) verify(ctx context.Context, file []byte, pages []*page) (left int,
 		return 0, nil
 	}
 	left = j.bytesLeft(file, contents)
+	j.anywhere = left > 0
 	facts, err := j.worker.open(ctx, file) // in an instance of its own
 	if err != nil {
 		return 0, err
@@ -107,6 +108,11 @@ func (j *job) readAgain(ctx context.Context, p *page, got wire.Page) (left int, 
 	// The document's own characters are put in where they are: of words under them those
 	// say more than OCR does.
 	seen.chars, seen.images = p.sure, nil
+	seen.survey()
+	seen.hidden = newGrid(p.width, p.height)
+	for i, b := range p.boxes {
+		seen.hidden.put(b.drawn, i+1)
+	}
 	for _, m := range mention.Find(words, j.who, mention.Strict) {
 		if !identifies(m.Kind) {
 			continue
