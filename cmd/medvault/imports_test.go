@@ -68,7 +68,7 @@ var importMap = map[string][]string{
 
 	"imaging":                     {"imaging/subject"},
 	"imaging/dicom":               {"imaging", "imaging/dicom/...", "imaging/subject", "imaging/descriptor", "imaging/pixel", "imaging/ocr"},
-	"imaging/pdf":                 {"imaging", "imaging/mention", "imaging/ocr", "imaging/pdf/wire", "imaging/pdf/facsimile"},
+	"imaging/pdf":                 {"imaging", "imaging/mention", "imaging/subject", "imaging/ocr", "imaging/pdf/wire", "imaging/pdf/facsimile"},
 	"imaging/pdf/wire":            {},                   // what is said to the process that opens PDFs
 	"imaging/pdf/facsimile":       {},                   // the new document
 	"imaging/pdf/worker":          {"imaging/pdf/wire"}, // that process: knows no patient

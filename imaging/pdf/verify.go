@@ -8,6 +8,7 @@ import (
 	"medvault/imaging/ocr"
 	"medvault/imaging/pdf/facsimile"
 	"medvault/imaging/pdf/wire"
+	"medvault/imaging/subject"
 )
 
 // verify reads the written bytes as if nothing were known of how they came to be, and
@@ -39,21 +40,29 @@ func (j *job) verify(ctx context.Context, file []byte, pages []*page) (left int,
 	return left, nil
 }
 
-// bytesLeft searches the file, and what its streams hold, for the patient.
+// bytesLeft searches the file, what its streams hold and what they say for the patient.
+// Of words the last may have those of a name: Rose, Long. Whether they are meant is seen
+// by what stands around them (look).
 func (j *job) bytesLeft(file []byte, contents facsimile.Contents) int {
-	found := j.who.Scanner()
-	search := func(p []byte) {
-		_, _ = found.Write(p) // never fails
-		_, _ = found.Write([]byte{0, 0, 0, 0})
+	bytes, said := j.who.Scanner(), j.who.Scanner()
+	search := func(in *subject.Scanner, p []byte) {
+		_, _ = in.Write(p) // never fails
+		_, _ = in.Write([]byte{0, 0, 0, 0})
 	}
-	search(file)
+	search(bytes, file)
 	for _, s := range contents.Streams {
-		search(s)
+		search(bytes, s)
 	}
 	for _, text := range contents.Pages {
-		search([]byte(strings.ReplaceAll(text, "\n", " ")))
+		search(said, []byte(strings.ReplaceAll(text, "\n", " ")))
 	}
-	return len(found.Found())
+	left := bytes.Found()
+	for _, k := range said.Found() {
+		if k != subject.Name && k != subject.Other {
+			left = append(left, k)
+		}
+	}
+	return len(left)
 }
 
 // identifies reports what must not be left. Dates are: they have been moved.
