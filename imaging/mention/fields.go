@@ -1,6 +1,7 @@
 package mention
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -274,7 +275,7 @@ func (r *reader) latinName(at, limit int, sure, patient bool) (end int) {
 	accepted, comma := 0, false
 	for i := at; accepted < most && i < limit; {
 		word := wordOf(r.text[i:limit])
-		if word == "" {
+		if word == "" || r.labelBegins(i) {
 			return end
 		}
 		folded := subject.Folded(word)
@@ -303,6 +304,16 @@ func (r *reader) latinName(at, limit int, sure, patient bool) (end int) {
 		i += gap
 	}
 	return end
+}
+
+// labelBegins reports a label at byte at.
+func (r *reader) labelBegins(at int) bool {
+	i, found := slices.BinarySearchFunc(r.letters, at, func(l subject.Letter, at int) int { return l.Start - at })
+	if !found {
+		return false
+	}
+	_, _, ok := r.labelAt(i)
+	return ok
 }
 
 // wordOf is the word at the start of s, with a point behind an abbreviation.
@@ -349,7 +360,7 @@ func particle(folded string) bool {
 
 func title(folded string) bool {
 	switch folded {
-	case "dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "miss", "herr", "frau", "med", "priv", "doz", "sir", "by":
+	case "dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "miss", "herr", "frau", "med", "priv", "doz", "sir":
 		return true
 	}
 	return false

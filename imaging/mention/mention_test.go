@@ -36,6 +36,7 @@ func TestFindText(t *testing.T) {
 		{"hyphen at the line end", zhang, 0, "Ms Zhang Xiao-\ndong reports", "Ms [PT-KQ37HC] reports"},
 		{"in pieces", zhang, 0, "Zh ang Xiao d ong was", "[PT-KQ37HC] was"},
 		{"others by label", zhang, 0, "Reported by: Dr. Anna Kowalski\nReferring physician: J. O'Neill, MD   Ward: 5B", "Reported by: [PERSON]\nReferring physician: [PERSON]   Ward: 5B"},
+		{"a label is no name", zhang, 0, "Whitcombe Dr. Reported by: Odile", "Whitcombe Dr. Reported by: [PERSON]"},
 		{"others in Chinese", zhang, 0, "申请医师：李国强  报告医师:王敏 审核医师 赵六/钱七", "申请医师：[PERSON]  报告医师:[PERSON] 审核医师 [PERSON]"},
 		{"others by title", zhang, 0, "discussed with Dr. Smith and Prof Jane Doe; Mr Brown agrees", "discussed with Dr. [PERSON] and Prof [PERSON]; Mr [PERSON] agrees"},
 		{"others by title in Chinese", zhang, 0, "由李明医生会诊，经王主任同意；母亲高血压，丈夫王强陪同。", "由[PERSON]医生会诊，经[PERSON]主任同意；母亲高血压，丈夫[PERSON]陪同。"},

@@ -30,6 +30,9 @@ type page struct {
 
 type place struct{ line, at int }
 
+// whole is a whole turn in steps of five degrees.
+const whole = 72
+
 func newPage(glyphs []Glyph) *page {
 	p := &page{glyphs: glyphs, level: make([]Box, len(glyphs)), place: make([]place, len(glyphs))}
 	byAngle := map[int][]int{}
@@ -37,7 +40,7 @@ func newPage(glyphs []Glyph) *page {
 		p.place[i] = place{-1, -1}
 		turn := 0
 		if finite(g.Angle) {
-			turn = int(math.Round(g.Angle / (math.Pi / 36))) // steps of five degrees
+			turn = (int(math.Round(g.Angle/(math.Pi/36)))%whole + whole) % whole
 		}
 		p.level[i] = turned(g.Box, turn)
 		if p.inked(i) {
@@ -81,7 +84,7 @@ func turned(b Box, turn int) Box {
 	x, y := (b.X0+b.X1)/2, (b.Y0+b.Y1)/2
 	w, h := (b.X1-b.X0)/2, (b.Y1-b.Y0)/2
 	x, y = x*cos-y*sin, x*sin+y*cos
-	if turn%36 == 18 || turn%36 == -18 {
+	if turn%(whole/2) == whole/4 {
 		w, h = h, w
 	}
 	return Box{x - w, y - h, x + w, y + h}
