@@ -48,6 +48,9 @@ type nearby struct{ first, end, cost int } // letters
 // begins. Of places that overlap the best one counts.
 func (r *reader) nearForm(text, form []rune, of Kind) {
 	most := edits(len(form))
+	if of == Birth {
+		most = 1 // two are another day
+	}
 	cost, begins := make([]int, len(form)+1), make([]int, len(form)+1)
 	for j := range cost {
 		cost[j] = j
