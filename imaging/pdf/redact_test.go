@@ -247,3 +247,24 @@ func TestWhatCannotBeRedactedSaysWhy(t *testing.T) {
 		}
 	}
 }
+
+// A page keeps its colours; one without has none in its view, which is then smaller.
+func TestColour(t *testing.T) {
+	t.Parallel()
+	r, p := pdftest.Redactor(t), imagingtest.NewPatient(10)
+	text := lines("Patient: "+strings.ReplaceAll(p.Latin(), "^", " "), "Findings: nothing of note.")
+	coloured := redact(t, r, sheet(text+"1 0 0 rg 100 100 200 200 re f 0 0.4 0.8 rg 300 100 200 200 re f", "", ""), p, nil)
+	grey := redact(t, r, sheet(text+"0.5 g 100 100 400 200 re f", "", ""), p, nil)
+	if coloured.Held != "" || grey.Held != "" {
+		t.Fatalf("held %v, %v; want views", coloured.Reasons, grey.Reasons)
+	}
+	m := draw(t, r, coloured.PDF, 1)
+	for at, want := range map[image.Point]color.RGBA{{400, 1300}: {0xFF, 0, 0, 0xFF}, {800, 1300}: {0, 0x66, 0xCC, 0xFF}} {
+		if got := color.RGBAModel.Convert(m.At(at.X, at.Y)).(color.RGBA); got != want {
+			t.Errorf("pixel %v is %v; want %v", at, got, want)
+		}
+	}
+	if bytes.Contains(grey.PDF, []byte("DeviceRGB")) {
+		t.Error("a page without colours is written with colours")
+	}
+}
