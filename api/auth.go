@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -86,6 +87,7 @@ func (s *Server) identify(c *gin.Context, prove func() (record.Actor, error)) (r
 	}
 	a, err := prove()
 	if err == nil {
+		a.Address = s.addressOf(c.Request)
 		err = s.cfg.Admit(c.Request.Context(), a)
 	}
 	if errors.Is(err, record.ErrUnauthenticated) {
@@ -93,13 +95,23 @@ func (s *Server) identify(c *gin.Context, prove func() (record.Actor, error)) (r
 		return record.Actor{}, err
 	}
 	if err != nil {
-		return record.Actor{ID: a.ID, Credentials: a.Credentials}, err
+		return record.Actor{ID: a.ID, Credentials: a.Credentials, Address: a.Address}, err
 	}
 	s.limit.succeeded(from, time.Now())
 	if wait := s.limit.admitActor(a, time.Now()); wait > 0 {
-		return record.Actor{ID: a.ID, Credentials: a.Credentials}, tooMany(c, wait)
+		return record.Actor{ID: a.ID, Credentials: a.Credentials, Address: a.Address}, tooMany(c, wait)
 	}
 	return a, nil
+}
+
+// addressOf is the pseudonym of the address at the other end of the connection: behind a
+// proxy that is the proxy's. Headers anybody can send are not asked.
+func (s *Server) addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return s.cfg.Vault.BlindAddress(host)
 }
 
 // tooMany refuses for a while, and says for how long.
@@ -117,6 +129,7 @@ func (s *Server) turnedAway(c *gin.Context, who record.Actor, refused error) err
 		return nil // nobody was refused: it could not be told
 	}
 	reason := answer.Code(refused)
+	who.Address = s.addressOf(c.Request)
 	rare := who.ID == "" || errors.Is(refused, record.ErrTooMany)
 	if rare && !s.knocks.first(reason+" "+who.ID, time.Now()) {
 		return nil

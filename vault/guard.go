@@ -167,7 +167,7 @@ func (v *Vault) Refused(ctx context.Context, who record.Actor, reason string) er
 		who.ID = "unknown"
 	}
 	leaf := audit.Leaf{Time: v.cfg.Now(), Actor: who.ID, Role: who.Role, Purpose: who.Purpose, Action: ActionSession,
-		Decision: audit.Deny, Reason: reason}
+		Decision: audit.Deny, Reason: reason, Address: who.Address}
 	leaf.Credential, _, _ = strings.Cut(who.Credentials, " ")
 	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) })
 	if err != nil {
@@ -306,7 +306,7 @@ func (v *Vault) leaf(a act, d access.Decision) audit.Leaf {
 		Time: v.cfg.Now(), Actor: a.Actor.ID, Role: a.Actor.Role, Purpose: a.Actor.Purpose,
 		Action: a.Action, Patient: a.Patient, Object: a.Object, Origin: a.Origin, Recipient: a.Recipient,
 		View: d.View, Policies: d.Policies, Obligations: d.Obligations, Reason: d.Reason, Decision: audit.Deny,
-		Scope: d.Scope, Evidence: a.Evidence,
+		Scope: d.Scope, Evidence: a.Evidence, Address: a.Actor.Address,
 	}
 	l.Credential, _, _ = strings.Cut(a.Actor.Credentials, " ")
 	if d.Allow {

@@ -31,6 +31,7 @@ import (
 type Tokens struct {
 	patient, uid, id, recipient keys.DEK
 	apiToken                    keys.DEK
+	address                     keys.DEK
 	fingerprint, index          keys.DEK
 	birth                       cipher.AEAD
 }
@@ -54,6 +55,7 @@ func New(tokenKey, indexKey keys.DEK) (*Tokens, error) {
 		{&t.id, tokenKey, "id"},
 		{&t.recipient, tokenKey, "recipient"},
 		{&t.apiToken, tokenKey, "api-token"},
+		{&t.address, tokenKey, "address"},
 		{&t.fingerprint, indexKey, "fingerprint"},
 	} {
 		var err error
@@ -138,6 +140,11 @@ func (t *Tokens) Fingerprint(original [32]byte) string {
 
 // APIToken is what is kept of the API token of a machine, in 64 hex digits.
 func (t *Tokens) APIToken(secret string) string { return hex.EncodeToString(mac(t.apiToken, secret)) }
+
+// Address is the pseudonym of a network address in the log, in 26 lower-case base32 digits.
+func (t *Tokens) Address(address string) string {
+	return lower.EncodeToString(mac(t.address, address)[:tokenBytes])
+}
 
 // Terms are the blind index terms of values of one attribute, in order: 26
 // lower-case base32 digits each, under a key of that attribute's own. Values must

@@ -59,6 +59,9 @@ var rights = []right{
 	{"dpo", "disclosure.list", "HCOMPL", "house", ""},
 	{"dpo", "case.request case.read case.work", "HCOMPL", "house any", ""},
 	{"auditor", "disclosure.list", "HCOMPL", "house", ""},
+	{"dpo", "incident.work patient.freeze patient.thaw finding.work accessreview.work incident.read finding.list accessreview.read evidence.read", "HCOMPL", "house", ""},
+	{"admin", "incident.work patient.freeze patient.thaw finding.work accessreview.work incident.read finding.list accessreview.read evidence.read", "HSYSADMIN HOPERAT", "house", ""},
+	{"auditor", "incident.read finding.list accessreview.read evidence.read", "HCOMPL", "house", ""},
 	{"dpo", "restriction.set restriction.lift restriction.list", "HCOMPL", "any", ""},
 	{"admin", "restriction.list", "HSYSADMIN HOPERAT", "any", ""},
 	{"auditor", "restriction.list", "HCOMPL", "any", ""},
@@ -143,6 +146,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "policy.explain",
 		"breakglass.open", "breakglass.list", "breakglass.review", "guardian.add", "guardian.end", "guardian.list", "case.list", "case.read", "case.request", "case.work",
 		"restriction.set", "restriction.lift", "restriction.list", "disclosure.propose", "disclosure.approve", "disclosure.give", "disclosure.list",
+		"incident.work", "incident.read", "patient.freeze", "patient.thaw", "finding.work", "finding.list", "accessreview.work", "accessreview.read", "evidence.read",
 		"patient.know", "", "document.delete"}
 	patients := []*access.Patient{nil}
 	for bits := range 16 {

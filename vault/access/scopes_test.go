@@ -162,11 +162,13 @@ func bounds() []bound {
 // house says of which actions a request names no patient.
 func ofHouse(a record.Action) bool {
 	switch a {
+	case record.ActionFreeze, record.ActionThaw:
+		return true
 	case record.ActionEraseSweep, record.ActionEraseList, record.ActionReadmit: // whose patients are erased, or not known yet
 		return true
 	}
 	area, _, _ := strings.Cut(string(a), ".")
-	return area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff" || area == "policy" || area == "case" || area == "breakglass" || area == "disclosure"
+	return area == "incident" || area == "finding" || area == "accessreview" || area == "evidence" || area == "regions" || area == "keys" || area == "token" || area == "revocation" || area == "rederivation" || area == "staff" || area == "policy" || area == "case" || area == "breakglass" || area == "disclosure"
 }
 
 func TestScopesBoundEveryAction(t *testing.T) {

@@ -34,6 +34,7 @@
 //	evidence   SHA-256 of the document of the house in which an act's ground is written
 //	generation of an act about a patient's keys: up to which generation they are
 //	           destroyed, or which one a patient who returns begins with
+//	address    keyed pseudonym of the network address the request came from
 //
 // A leaf holds no patient data, so that destroying a patient never touches the log.
 package audit
@@ -84,6 +85,7 @@ type Leaf struct {
 	Revoked     *Revoked // of acts about credentials
 	Evidence    string   // hex SHA-256
 	Generation  uint32   // of acts about a patient's keys: up to which they are destroyed; 0: none
+	Address     string   // keyed pseudonym of where the request came from
 }
 
 // Revoked is whom or what an act about credentials is about: a person, or a credential.
@@ -143,6 +145,7 @@ type wireLeaf struct {
 	Revoked     *Revoked    `json:"revoked,omitempty"`
 	Evidence    string      `json:"evidence,omitempty"`
 	Generation  uint32      `json:"generation,omitempty"`
+	Address     string      `json:"address,omitempty"`
 }
 
 type wireCommit struct {
@@ -168,7 +171,7 @@ func (l Leaf) Encode() ([]byte, error) {
 		Action: string(l.Action), Patient: string(l.Patient), Object: string(l.Object), View: string(l.View),
 		Decision: string(l.Decision), Reason: l.Reason, Policies: l.Policies, Obligations: l.Obligations,
 		Window: int64(l.Window / time.Second), Origin: l.Origin, Persons: l.Persons, Recipient: l.Recipient, Check: l.Check, Lost: l.Lost,
-		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked, Evidence: l.Evidence, Generation: l.Generation,
+		Credential: l.Credential, Scope: l.Scope, Revoked: l.Revoked, Evidence: l.Evidence, Generation: l.Generation, Address: l.Address,
 	}
 	if c := l.Commit; c != nil {
 		w.Commit = &wireCommit{Kind: uint8(c.Kind), Size: c.Size, SHA256: hex.EncodeToString(c.SHA256[:]),
@@ -229,7 +232,7 @@ func parseLeaf(data []byte) (Leaf, error) {
 		Patient: record.PatientToken(w.Patient), Object: record.ObjectID(w.Object), View: record.View(w.View),
 		Decision: Decision(w.Decision), Reason: w.Reason, Policies: w.Policies, Obligations: w.Obligations,
 		Window: time.Duration(w.Window) * time.Second, Origin: w.Origin, Persons: w.Persons, Recipient: w.Recipient, Check: w.Check, Lost: w.Lost,
-		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked, Evidence: w.Evidence, Generation: w.Generation,
+		Credential: w.Credential, Scope: w.Scope, Revoked: w.Revoked, Evidence: w.Evidence, Generation: w.Generation, Address: w.Address,
 	}
 	if c := w.Commit; c != nil {
 		l.Commit = &Commit{Kind: record.Kind(c.Kind), Size: c.Size, Generation: c.Generation, Seal: c.Seal, Regions: c.Regions,
@@ -274,7 +277,7 @@ func (w wireLeaf) check() error {
 	if w.Evidence != "" && !isSHA256(w.Evidence) {
 		return errors.New("evidence is not 64 lower-case hex digits")
 	}
-	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin, w.Recipient, w.Credential, w.Scope}, w.Policies...)
+	texts := append([]string{w.Actor, w.Role, w.Purpose, w.Action, w.Reason, w.Origin, w.Recipient, w.Credential, w.Scope, w.Address}, w.Policies...)
 	texts = append(append(texts, w.Obligations...), w.Persons...)
 	if r := w.Revoked; r != nil {
 		if (r.Subject == "") == (r.Credential == "") || r.Before < 0 {

@@ -179,7 +179,7 @@ func (t *Tx) indexLeaves(ctx context.Context, first int64, leaves [][]byte) erro
 	for i, data := range leaves {
 		// What is no leaf is about nothing; that it lies there is for audit verify to tell.
 		if l, err := audit.ParseLeaf(data); err == nil {
-			rows = append(rows, []any{first + int64(i), millis(l.Time), l.Actor, string(l.Action), string(l.Patient), string(l.Object), string(l.Decision)})
+			rows = append(rows, []any{first + int64(i), millis(l.Time), l.Actor, string(l.Action), string(l.Patient), string(l.Object), string(l.Decision), l.Credential, l.Address})
 		}
 	}
 	err := t.c.leafIndex.exec(ctx, t.tx.Tx, len(rows), func(args []any, i int) []any { return append(args, rows[i]...) })

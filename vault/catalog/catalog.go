@@ -102,7 +102,7 @@ func (c *Catalog) open(ctx context.Context, cfg Config) (err error) {
 	if c.placements, err = c.prepareRows(ctx, "placements (key, region, object, size, placed_at, promised_at, stored_at)", 7); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
-	if c.leafIndex, err = c.prepareRows(ctx, "audit_index (n, at, actor, action, patient, object, decision)", 7); err != nil {
+	if c.leafIndex, err = c.prepareRows(ctx, "audit_index (n, at, actor, action, patient, object, decision, credential, address)", 9); err != nil {
 		return fmt.Errorf("open catalog: prepare: %w", err)
 	}
 	if c.reads = c.writes; c.read != c.write {

@@ -243,6 +243,17 @@ const (
 	ActionHoldLift Action = "hold.lift"
 	ActionHoldList Action = "hold.list"
 
+	ActionIncidentWork Action = "incident.work"  // open, contain, notify, report, close
+	ActionIncidentRead Action = "incident.read"  // and whom it affects
+	ActionFreeze       Action = "patient.freeze" // nothing is done with the patient's documents
+	ActionThaw         Action = "patient.thaw"
+
+	ActionFindingWork  Action = "finding.work" // put on record what a test or audit found, close it with its proof
+	ActionFindingList  Action = "finding.list"
+	ActionReviewAccess Action = "accessreview.work" // begin, decide, sign the quarterly review of who has access
+	ActionAccessReview Action = "accessreview.read"
+	ActionEvidence     Action = "evidence.read" // the report of a quarter
+
 	ActionRederivePropose Action = "rederivation.propose"
 	ActionRederiveApprove Action = "rederivation.approve"
 	ActionRederiveRead    Action = "rederivation.read" // what it would change, how far it is
@@ -263,6 +274,8 @@ type Actor struct {
 	Launch      PatientToken // the one patient its patient/ scopes are about; "": none
 
 	Emergency *Emergency // why care is needed that cannot wait; nil: nobody said so
+
+	Address string // keyed pseudonym of the network address the request came from; "" is not known
 
 	Inside bool // the vault itself, or its operator on its own host: no request has it, and no register is asked
 }

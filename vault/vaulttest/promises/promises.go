@@ -89,6 +89,13 @@ func grants() []grant {
 		{"3.4", "auditor", "audit.read", "HCOMPL", "house any", ""},
 		{"3.5", "operator", "regions.list", "HSYSADMIN HOPERAT", "house", ""},
 		{"3.5", "admin", "regions.list keys.rotate", "HSYSADMIN HOPERAT", "house", ""},
+		{"7.1", "dpo", "incident.work incident.read", "HCOMPL", "house", ""},
+		{"7.1", "admin", "incident.work incident.read", "HSYSADMIN HOPERAT", "house", ""},
+		{"7.2", "dpo", "patient.freeze patient.thaw", "HCOMPL", "house", ""},
+		{"7.2", "admin", "patient.freeze patient.thaw", "HSYSADMIN HOPERAT", "house", ""},
+		{"3.6", "auditor", "incident.read evidence.read", "HCOMPL", "house", ""},
+		{"2.1", "dpo", "evidence.read", "HCOMPL", "house", ""},
+		{"2.1", "admin", "evidence.read", "HSYSADMIN HOPERAT", "house", ""},
 		{"3.7", "admin", "staff.manage", "HSYSADMIN HOPERAT", "house", ""},
 	}
 }
