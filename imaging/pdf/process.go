@@ -78,6 +78,10 @@ type process struct {
 	enclosure wire.Enclosure
 }
 
+// starting is how long a process may take until its first word, which no document can
+// delay: without a cache, and on a machine with much else to do.
+const starting = time.Minute
+
 // start begins a process and waits for its first word. ctx ends it.
 func (r *Redactor) start(ctx context.Context) (*process, error) {
 	if err := r.compile(ctx); err != nil {
@@ -98,7 +102,7 @@ func (r *Redactor) start(ctx context.Context) (*process, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("pdf redactor: start: %w", err)
 	}
-	stop := time.AfterFunc(p.timeout, p.kill)
+	stop := time.AfterFunc(max(p.timeout, starting), p.kill)
 	kind, payload, err := wire.Read(p.out)
 	stop.Stop()
 	if err == nil && kind == wire.Hello {
