@@ -240,12 +240,12 @@ func (v *Vault) basisLacks(ctx context.Context, tx *catalog.Tx, d *Disclosure) (
 		return denied("restricted", ownAdvice("restricted"))
 	case d.Basis == DiscloseByConsent:
 		i := slices.IndexFunc(said, func(s consent.Statement) bool {
-			return s.Decision == consent.Permit && s.Evidence != "" && s.Recipient == d.Recipient && consent.Given([]consent.Statement{s}, use, now)
+			return s.Decision == consent.Permit && s.Live(now) && s.Evidence != "" && s.Recipient == d.Recipient && s.Country == use.Country && s.Purpose != record.PurposeResearch
 		})
 		if i < 0 {
 			return denied("no-disclosure-consent", "the patient's written consent that names this recipient is not on record")
 		}
-		d.Consent = said[i].ID
+		d.Consent, flow.Consent = said[i].ID, true
 	}
 	if verdict := v.flow(flow); !verdict.Permit {
 		return denied(verdict.Reason, cmp.Or(residencyAdvice(verdict.Reason), residencyAdvice(reasonResidency)))

@@ -75,6 +75,9 @@ type Options struct {
 
 	ContentOnly bool // a gateway of content keys alone, beside one that has them all
 
+	Alarms  vault.AlarmConfig // who is told what is due; default nobody
+	Officer vault.Officer     // default nobody
+
 	Register bool // the staff register is asked; default: everybody is who they say
 }
 
@@ -205,7 +208,7 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 		Catalog:   h.Catalog, Regions: h.Set, Services: services, Access: engine, Home: Home, Spool: spool, Terms: o.Terms,
 		Scrubbers: o.scrubbers(), Attachments: o.Attachments, RenderPage: o.Reports.Page,
 		Render: render.PNG, Linger: cmp.Or(o.Linger, 100*time.Millisecond), AutoCare: o.AutoCare, CareFrom: o.CareFrom, Verify: o.Verify, Log: o.Log, Now: o.Now,
-		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Lease: o.Lease, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, Gateway: o.Gateway, ATNA: o.ATNA, InsecureActors: !o.Register, ContentOnly: o.ContentOnly,
+		LogExport: cmp.Or(o.LogExport, -1), Poll: o.Poll, Lease: o.Lease, Links: o.Links, Quorum: o.Quorum, Drill: o.Drill, Gateway: o.Gateway, ATNA: o.ATNA, InsecureActors: !o.Register, ContentOnly: o.ContentOnly, Alarms: o.Alarms, Officer: o.Officer,
 	}, nil
 }
 
