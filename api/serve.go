@@ -64,6 +64,10 @@ type Config struct {
 	Recognize func(context.Context, record.Actor) (a record.Actor, ends []string, err error)
 	// Refused writes down that a caller was turned away; default Vault.Refused.
 	Refused func(ctx context.Context, who record.Actor, reason string) error
+	// Receivers speak to other institutions' DICOMweb servers, which are pushed to; default
+	// under the profile aes256. ReceiverTokens are the bearer tokens they ask for, by name.
+	Receivers      *http.Client
+	ReceiverTokens map[string]string
 	// Mount adds further routes behind authentication; default none.
 	Mount func(gin.IRouter)
 }
@@ -186,7 +190,7 @@ func (s *Server) routes() http.Handler {
 	reviews.Register(v1, reviews.Config{Vault: s.cfg.Vault})
 	staff.Register(v1, staff.Config{Vault: s.cfg.Vault})
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
-	exports.Register(v1, exports.Config{Vault: s.cfg.Vault})
+	exports.Register(v1, exports.Config{Vault: s.cfg.Vault, Receivers: s.cfg.Receivers, Tokens: s.cfg.ReceiverTokens})
 	erasures.Register(v1, erasures.Config{Vault: s.cfg.Vault})
 	fhir.Register(known.Group("/fhir"), fhir.Config{Vault: s.cfg.Vault})
 	if s.cfg.Mount != nil {

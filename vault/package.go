@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -39,8 +40,9 @@ type Package struct {
 	Guardians []Guardian
 	Withheld  int // documents that may be known of and cannot be given
 
-	vault *Vault
-	found lookedUp
+	vault     *Vault
+	actor     record.Actor
+	documents []record.ObjectID // that may be given
 }
 
 // PackagedDocument is a document of a Package.
@@ -48,7 +50,9 @@ type PackagedDocument struct {
 	Object                   record.ObjectID
 	Kind                     record.Kind
 	Category, Title          string
+	MediaType                string
 	Study, Series, Instance  string // original UIDs
+	Mapped                   string // Study Instance UID of the de-identified view
 	SOPClass, TransferSyntax string
 	Size                     int64  // of the original
 	SHA256                   string // hex, of the original
@@ -67,7 +71,7 @@ func (v *Vault) Package(ctx context.Context, a record.Actor, req PackageRequest)
 	if err != nil {
 		return nil, err
 	}
-	p := &Package{ID: record.NewObjectID(), Patient: patient, By: a.ID, Role: a.Role, LogKey: v.logVKey, vault: v}
+	p := &Package{ID: record.NewObjectID(), Patient: patient, By: a.ID, Role: a.Role, LogKey: v.logVKey, vault: v, actor: a}
 	// The export first: whoever may not have it is told why, not only of one document.
 	err = v.permitOriginals(ctx, act{Actor: a, Action: record.ActionExport, Patient: patient, Object: p.ID}, func(tx *catalog.Tx) error {
 		return p.readStatements(ctx, tx)
@@ -75,17 +79,76 @@ func (v *Vault) Package(ctx context.Context, a record.Actor, req PackageRequest)
 	if err != nil {
 		return nil, err
 	}
-	if p.found, err = v.lookup(ctx, a, Ref{Patient: patient}); err != nil {
-		return nil, err
+	p.documents, p.Withheld, err = v.give(ctx, a, patient, nil)
+	p.Created = v.cfg.Now().UTC().Truncate(time.Millisecond)
+	return p, err
+}
+
+// givePage is how many documents of a patient are held in memory at once.
+const givePage = 200
+
+// give decides about every document of a patient that keep wants (nil: all of them), page
+// by page, writes the leaves of those that may be read in the original, and names them.
+func (v *Vault) give(ctx context.Context, a record.Actor, patient record.PatientToken, keep func(PackagedDocument) bool) (given []record.ObjectID, withheld int, err error) {
+	var all []record.ObjectID
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		all, err = tx.DocumentsOf(ctx, patient)
+		return err
+	})
+	if err != nil {
+		return nil, 0, unavailable("catalog", err)
 	}
-	if len(p.found.docs) > 0 && p.found.view != record.ViewOriginal {
-		return nil, unavailable("decision", errChanged)
+	for page := range slices.Chunk(all, givePage) {
+		found, err := v.sifted(ctx, a, page)
+		if err != nil {
+			return nil, 0, err
+		}
+		if keep != nil {
+			kept := found.docs[:0]
+			for _, d := range found.docs {
+				told, err := v.packagedDocument(ctx, d, found)
+				if err != nil {
+					return nil, 0, err
+				}
+				if keep(told) {
+					kept = append(kept, d)
+				}
+			}
+			found.docs = kept
+		}
+		if err := v.writeReadLeaves(ctx, a, found); err != nil {
+			return nil, 0, err
+		}
+		withheld += found.withheld
+		for _, d := range found.docs {
+			given = append(given, d.ID)
+		}
 	}
-	if err := v.writeReadLeaves(ctx, a, p.found); err != nil {
-		return nil, err
+	return given, withheld, nil
+}
+
+// sifted decides about documents by their ids. What was superseded meanwhile is its
+// successor; what was erased is not there.
+func (v *Vault) sifted(ctx context.Context, a record.Actor, ids []record.ObjectID) (found lookedUp, err error) {
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), corrected: make(map[record.PatientToken][]correctionRow), asked: v.cfg.Now(), by: a}
+		for _, id := range ids {
+			docs, err := v.documents(ctx, tx, catalog.Scope{Document: id})
+			if err != nil {
+				return err
+			}
+			for _, d := range docs {
+				if err := v.sift(ctx, tx, a, d, true, &found); err != nil { // true: the original alone
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return found, unavailable("catalog", err)
 	}
-	p.Withheld, p.Created = p.found.withheld, v.cfg.Now().UTC().Truncate(time.Millisecond)
-	return p, nil
+	return found, nil
 }
 
 // packaged finds whom a request is about.
@@ -151,30 +214,38 @@ func (p *Package) readStatements(ctx context.Context, tx *catalog.Tx) error {
 	return nil
 }
 
-// Len is how many documents there are.
-func (p *Package) Len() int { return len(p.found.docs) }
-
-// Documents calls each with one document after the other, in the order in which they were
-// stored. It reads no region: what it tells lies in the catalog, sealed.
+// Documents calls each with one document after the other, by study and series. It reads no
+// region: what it tells lies in the catalog, sealed.
 func (p *Package) Documents(ctx context.Context, each func(PackagedDocument) error) error {
-	for _, d := range p.found.docs {
-		told, err := p.document(ctx, d)
+	for page := range slices.Chunk(p.documents, givePage) {
+		found, err := p.vault.sifted(ctx, p.actor, page)
 		if err != nil {
 			return err
 		}
-		if err := each(told); err != nil {
-			return err
+		if len(found.docs) != len(page) {
+			return unavailable("decision", errChanged) // what may be given has changed meanwhile
+		}
+		for _, d := range found.docs {
+			told, err := p.vault.packagedDocument(ctx, d, found)
+			if err != nil {
+				return err
+			}
+			if err := each(told); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (p *Package) document(ctx context.Context, d catalog.Document) (PackagedDocument, error) {
-	k, err := p.vault.openKeys(ctx, sealedFor(p.found.patients[d.Patient], d.Object))
+// packagedDocument opens what the catalog keeps of a document. Attributes are told as they
+// were corrected; size and hash are those of what came in.
+func (v *Vault) packagedDocument(ctx context.Context, d catalog.Document, found lookedUp) (PackagedDocument, error) {
+	k, err := v.openKeys(ctx, sealedFor(found.patients[d.Patient], d.Object))
 	if err != nil {
 		return PackagedDocument{}, err
 	}
-	o, err := p.vault.open(ctx, d.Object, k, record.ViewOriginal)
+	o, err := v.open(ctx, d.Object, k, record.ViewOriginal)
 	if err != nil {
 		return PackagedDocument{}, err
 	}
@@ -185,14 +256,21 @@ func (p *Package) document(ctx context.Context, d catalog.Document) (PackagedDoc
 	}
 	told := PackagedDocument{Object: d.ID, Kind: d.Kind, Category: d.Category, Title: w.Title, Study: w.Study, Series: w.Series, Instance: w.Instance,
 		SOPClass: known.SOPClass, TransferSyntax: known.TransferSyntax, Size: w.Size, SHA256: w.SHA256, Stored: w.Stored.At,
-		PatientID: w.PatientID, Issuer: w.Issuer, BirthDate: w.BirthDate, Attributes: make(map[string]json.RawMessage)}
+		PatientID: w.PatientID, Issuer: w.Issuer, BirthDate: w.BirthDate, Mapped: d.Study, MediaType: w.mediaType(d.Kind), Attributes: make(map[string]json.RawMessage)}
 	if w.TransferSyntax != "" {
 		told.TransferSyntax = w.TransferSyntax
 	}
 	if err := unmarshalInto(told.Attributes, known.Attributes); err != nil {
 		return PackagedDocument{}, fmt.Errorf("package %s: %w", d.ID, err)
 	}
-	return told, unmarshalInto(told.Attributes, w.Attributes)
+	if err := unmarshalInto(told.Attributes, w.Attributes); err != nil {
+		return PackagedDocument{}, fmt.Errorf("package %s: %w", d.ID, err)
+	}
+	corrections, err := v.openCorrections(ctx, found.corrected[d.Patient])
+	if err != nil {
+		return PackagedDocument{}, err
+	}
+	return told, corrections.correct(d.ID, told.Attributes)
 }
 
 // AccessLog calls each with one page after the other of what was done with the patient's
@@ -248,10 +326,15 @@ func (v *Vault) PackageKey(ctx context.Context, a record.Actor, p record.Patient
 	return key, nil
 }
 
-// OpenPackaged opens the original of a document of a patient's package. Every request is
-// decided anew, so that what has been withdrawn, frozen or erased since is not given.
+// OpenPackaged opens the original of a document of a patient's package, as it came in.
+// Every request is decided anew, so that what has been withdrawn, frozen or erased since is
+// not given.
 func (v *Vault) OpenPackaged(ctx context.Context, a record.Actor, id record.ObjectID) (*Handle, error) {
-	opened, err := v.Open(ctx, a, Ref{Document: id})
+	return v.openOriginalOf(ctx, a, Ref{Document: id, AsReceived: true})
+}
+
+func (v *Vault) openOriginalOf(ctx context.Context, a record.Actor, ref Ref) (*Handle, error) {
+	opened, err := v.Open(ctx, a, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -273,16 +356,11 @@ func guardianOf(g catalog.Guardian) Guardian {
 // Metadata is the DICOM JSON (PS3.18 F) of a document of the package, read from its
 // original.
 func (p *Package) Metadata(ctx context.Context, id record.ObjectID) (json.RawMessage, error) {
-	for _, d := range p.found.docs {
-		if d.ID == id {
-			h, err := p.vault.handle(ctx, d, p.found)
-			if err != nil {
-				return nil, err
-			}
-			return h.Metadata(ctx)
-		}
+	h, err := p.vault.OpenPackaged(ctx, p.actor, id)
+	if err != nil {
+		return nil, err
 	}
-	return nil, record.ErrNotFound
+	return h.Metadata(ctx)
 }
 
 // OpenPackageSignature checks what signs a package against the key of the log and says

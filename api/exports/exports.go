@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"medvault/api/answer"
+	"medvault/api/transport"
 	"medvault/vault"
 	"medvault/vault/record"
 )
@@ -20,17 +21,30 @@ import (
 // Config is what the face needs.
 type Config struct {
 	Vault *vault.Vault // required
+	// Receivers speak to other institutions' DICOMweb servers; default under the profile
+	// aes256 with the system's authorities.
+	Receivers *http.Client
+	Tokens    map[string]string // bearer tokens that recipients' servers ask for, by name; default none
 }
 
 // Register adds the routes to r, the /api/v1 group behind authentication.
 func Register(r gin.IRouter, cfg Config) {
-	f := &face{vault: cfg.Vault}
+	f := &face{vault: cfg.Vault, receivers: cfg.Receivers, tokens: cfg.Tokens}
+	if f.receivers == nil {
+		f.receivers = transport.AES256.HTTPClient(nil)
+	}
 	r.POST("/exports", f.export)
+	r.GET("/exports", f.pushes)
+	r.POST("/exports/pushes", f.push)
 	r.GET("/exports/:id", f.key)
 	r.GET("/exports/:id/documents/:object", f.document)
 }
 
-type face struct{ vault *vault.Vault }
+type face struct {
+	vault     *vault.Vault
+	receivers *http.Client
+	tokens    map[string]string
+}
 
 // NewExport is the body of POST exports: a study or a patient for a recipient or, without
 // one, everything held of a patient for the patient.

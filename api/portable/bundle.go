@@ -195,7 +195,7 @@ func number(r resource, text string) {
 func clean(s string) string { return strings.TrimSpace(s) }
 
 func (d document) resource(patient string) resource {
-	attachment := resource{"contentType": "application/pdf", "url": d.path, "size": d.size}
+	attachment := resource{"contentType": d.mediaType, "url": d.path, "size": d.size}
 	attachment.set("title", clean(d.title))
 	r := resource{"resourceType": "DocumentReference", "status": "current", "subject": reference(patient),
 		"identifier": []resource{{"system": "urn:medvault:object", "value": string(d.object)}},

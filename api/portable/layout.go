@@ -3,7 +3,7 @@
 //
 //	DICOMDIR                                 PS3.3 annex F: what lies in DICOM/
 //	DICOM/PT000000/ST000000/SE000000/IM000000  the instances, byte for byte as they were sent
-//	DOCUMENTS/DOC00000.PDF                   the reports, byte for byte
+//	DOCUMENTS/DOC00000.PDF                   other documents, byte for byte
 //	FHIR/BUNDLE.JSON                         R4: Patient, ImagingStudy, DocumentReference, Consent, RelatedPerson
 //	FHIR/AUDIT.NDJSON                        R4 AuditEvent a line: who was at the documents, each with its proof
 //	INDEX.HTM, IHE_PDI/ACCESS.HTM            the same for people
@@ -94,9 +94,30 @@ type instance struct {
 type document struct {
 	object          record.ObjectID
 	category, title string
+	mediaType       string
 	path, sha256    string
 	size            int64
 	stored          time.Time
+}
+
+// extension is that of a file of a media type, as ISO 9660 has room for it.
+func extension(mediaType string) string {
+	kind, _, _ := strings.Cut(mediaType, ";")
+	switch kind {
+	case "application/pdf":
+		return "PDF"
+	case "image/jpeg":
+		return "JPG"
+	case "image/png":
+		return "PNG"
+	case "image/tiff":
+		return "TIF"
+	case "text/plain":
+		return "TXT"
+	case "application/fhir+json", "application/json":
+		return "JSN"
+	}
+	return "BIN"
 }
 
 // take takes a document into the tree. Instances of one study and series may come in any
@@ -106,7 +127,7 @@ func (l *layout) take(d vault.PackagedDocument, more []element) {
 	if d.Kind != record.KindDICOM {
 		n := len(l.documents)
 		l.documents = append(l.documents, document{object: d.Object, category: d.Category, title: d.Title, size: d.Size, sha256: d.SHA256, stored: d.Stored,
-			path: fmt.Sprintf("DOCUMENTS/DOC%05d.PDF", n)})
+			mediaType: d.MediaType, path: fmt.Sprintf("DOCUMENTS/DOC%05d.%s", n, extension(d.MediaType))})
 		return
 	}
 	attrs := attributes(d.Attributes)
@@ -191,7 +212,7 @@ func (l *layout) files() (all []File) {
 		}
 	}
 	for _, d := range l.documents {
-		all = append(all, File{Path: d.path, Type: "application/pdf", Size: d.size, SHA256: d.sha256, Object: d.object})
+		all = append(all, File{Path: d.path, Type: d.mediaType, Size: d.size, SHA256: d.sha256, Object: d.object})
 	}
 	return all
 }

@@ -32,7 +32,8 @@ INDEX.HTM            open this in a browser: what there is
 DICOMDIR, DICOM/     the images, byte for byte as they were sent; any DICOM viewer opens
                      DICOMDIR (IHE Portable Data for Imaging). Where an instance lacks what a
                      DICOMDIR must say, numbers are counted and dates are 19000101
-DOCUMENTS/           reports and other documents as they were sent
+DOCUMENTS/           reports and other documents as they were sent. What was corrected since
+                     then stands corrected in DICOMDIR, the pages and FHIR
 FHIR/BUNDLE.JSON     the same for other hospitals' systems, FHIR R4
 FHIR/AUDIT.NDJSON    who was at the documents, FHIR AuditEvent, each with its proof
 IHE_PDI/ACCESS.HTM   who was at the documents, in plain words

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
+	"medvault/api/transport"
 	"medvault/vault/residency"
 )
 
@@ -13,6 +16,7 @@ import (
 type TransfersConfig struct {
 	Countries  []CountryConfig   `yaml:"countries"`
 	Recipients []RecipientConfig `yaml:"recipients"`
+	CAFile     string            `yaml:"caFile"` // authority of the recipients' DICOMweb servers; default the system's
 }
 
 // CountryConfig is a finding that a country protects data adequately.
@@ -27,6 +31,8 @@ type RecipientConfig struct {
 	Name      string `yaml:"name"`
 	Country   string `yaml:"country"`   // ISO 3166-1 alpha-2
 	Agreement string `yaml:"agreement"` // an id, path or URL
+	DICOMweb  string `yaml:"dicomweb"`  // root of its DICOMweb services, which take what patients have sent there; default none
+	TokenFile Secret `yaml:"tokenFile"` // bearer token that they ask for; default none
 	Expires   string `yaml:"expires"`   // last day on which it holds, as 2027-03-31 (UTC)
 }
 
@@ -54,6 +60,9 @@ func (t TransfersConfig) check(found *checks) {
 		}
 		found.country(at+".country", r.Country)
 		checkEntry(found, at, "agreement", r.Agreement, r.Expires)
+		if r.DICOMweb != "" {
+			found.addIf(at+".dicomweb", transport.CheckURL(r.DICOMweb))
+		}
 		if recipients[r.Name] {
 			found.add(at+".name", "%q is used twice", r.Name)
 		}
@@ -83,9 +92,28 @@ func (t TransfersConfig) registers() (known residency.Registers, err error) {
 		if err != nil {
 			return known, fmt.Errorf("transfers: recipient %s: %w", r.Name, err)
 		}
-		known.Recipients[r.Name] = residency.Recipient{Country: r.Country, Document: r.Agreement, Expires: expires}
+		known.Recipients[r.Name] = residency.Recipient{Country: r.Country, Document: r.Agreement, Expires: expires, Endpoint: strings.TrimRight(r.DICOMweb, "/")}
 	}
 	return known, nil
+}
+
+// receivers are what speaks to the recipients' DICOMweb servers, and the tokens they ask
+// for, by name.
+func (t TransfersConfig) receivers(p transport.Profile) (*http.Client, map[string]string, error) {
+	roots, err := readRoots("transfers.caFile", t.CAFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens := make(map[string]string)
+	for _, r := range t.Recipients {
+		if r.TokenFile == "" {
+			continue
+		}
+		if tokens[r.Name], err = r.TokenFile.Read(); err != nil {
+			return nil, nil, fmt.Errorf("transfers: recipient %s: %w", r.Name, err)
+		}
+	}
+	return p.HTTPClient(roots), tokens, nil
 }
 
 // devTransfers let a dev vault try everything out: the country of its foreign region is

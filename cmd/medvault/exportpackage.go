@@ -11,14 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"medvault/api/client"
 	"medvault/api/portable"
-	"medvault/vault"
 	"medvault/vault/record"
 )
 
@@ -124,14 +122,7 @@ func nameSum(patient string) string {
 
 // make has a package made and keeps what is not a document of it.
 func (p *packager) make(ctx context.Context) error {
-	request := vault.PackageRequest{}
-	if token, err := record.ParsePatientToken(p.ask.patient); err == nil {
-		request.Patient = token
-	} else if issuer, id, ok := strings.Cut(p.ask.patient, "^^"); ok {
-		request.Issuer, request.PatientID = issuer, id
-	} else {
-		request.PatientID = p.ask.patient
-	}
+	request := namedPatient(p.ask.patient)
 	last := ""
 	err := p.from.Package(ctx, request, p.ask.language, func(id record.ObjectID, patient record.PatientToken) error {
 		p.state.Package, p.state.Patient = id, patient

@@ -51,7 +51,7 @@ func unpacked(t *testing.T, path string) map[string][]byte {
 	return files
 }
 
-func TestAPackageHoldsEverythingAndVerifiesElsewhere(t *testing.T) {
+func TestPromise5_1APackageHoldsEverythingAndVerifiesElsewhere(t *testing.T) {
 	dev := newDev(t)
 	patient := imagingtest.NewPatient(5)
 	dir := writeStudy(t, patient, 3)
@@ -380,7 +380,7 @@ func TestAnInterruptedExportGoesOn(t *testing.T) {
 	}
 }
 
-func TestPackagesOfChildrenAreTheGuardians(t *testing.T) {
+func TestPromise9_3PackagesOfChildrenAreTheGuardians(t *testing.T) {
 	dev := newDev(t)
 	up := asked[uploadResult](t, exitClean, "upload", "--dev", dev, writeStudy(t, imagingtest.NewPatient(7), 1), "--patient=X^^CHILD-1", "--birth-date", "20200203")
 	var child string

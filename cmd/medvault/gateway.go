@@ -96,7 +96,11 @@ func (h *house) listen(cfg *Config, auth identity.Authenticator, console *api.Co
 	if err := registerBreakglassMetrics(metrics, h.vault, log); err != nil {
 		return nil, nil, fmt.Errorf("metrics: %w", err)
 	}
-	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, Console: console, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
+	receivers, tokens, err := cfg.Transfers.receivers(transport.Profile(cfg.TLS.Profile))
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := api.New(api.Config{Vault: h.vault, Auth: auth, Console: console, Receivers: receivers, ReceiverTokens: tokens, PublicURL: cfg.PublicURL, Log: log, TLS: tlsConfig,
 		Grace: cfg.ShutdownGrace, Registry: metrics, Certificates: certificates, Limits: cfg.Limits.limits(), Security: cfg.Security.contact()})
 	if err != nil {
 		return nil, nil, err

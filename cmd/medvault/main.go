@@ -87,6 +87,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newAttestCommand(a),
 		newConformanceCommand(a),
 		newExportCommand(a),
+		newPushCommand(a),
 		newKeysCommand(a),
 		newInspectCommand(a),
 		newDevCommand(a),

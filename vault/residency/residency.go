@@ -46,6 +46,7 @@ type Recipient struct {
 	Country  string
 	Document string    // the agreement
 	Expires  time.Time // it does not hold from then on
+	Endpoint string    // DICOMweb root that takes what patients have sent there; "": none
 }
 
 // Verdict is an answer with its reason. The zero Verdict refuses.
@@ -111,6 +112,16 @@ func (r Registers) recipient(name string) (Recipient, bool) {
 func (r Registers) CountryOf(recipient string) string {
 	of, _ := r.recipient(recipient)
 	return of.Country
+}
+
+// EndpointOf is the DICOMweb root of a recipient. anywhere: it is one of those who are not
+// registered by name, in a vault for trying things out, and may be anywhere.
+func (r Registers) EndpointOf(recipient string) (root string, anywhere bool) {
+	if of, ok := r.Recipients[recipient]; ok {
+		return of.Endpoint, false
+	}
+	_, anywhere = r.Recipients[Anyone]
+	return "", anywhere
 }
 
 // Check says what is amiss with the registers themselves.
