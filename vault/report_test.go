@@ -8,12 +8,14 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"medvault/imaging/imagingtest"
 	"medvault/imaging/pdf"
 	"medvault/imaging/pdf/pdftest"
 	"medvault/imaging/report"
@@ -315,5 +317,36 @@ func TestOnePatientHasOneTokenInImagesAndResources(t *testing.T) {
 	}
 	if got := read(t, open(t, h, clinician, vault.Ref{Document: r.ID})[0]); string(got) != resource {
 		t.Error("the original does not come back byte for byte")
+	}
+}
+
+func TestAPDFInDICOMIsRedactedAsAnyReport(t *testing.T) {
+	t.Parallel()
+	h := redacting(t, vaulttest.Options{})
+	p := patient()
+	original := imagingtest.CT(p, imagingtest.Options{Modality: "DOC", Study: 7})
+	r := put(t, h, original)
+	treat(t, h, r.Patient)
+	view := shown(t, h, r.ID)
+	value, err := view.Bulk(t.Context(), "00420011")
+	if err != nil {
+		t.Fatalf("the view has no document: %v", err)
+	}
+	defer value.Close()
+	document, err := io.ReadAll(value)
+	if err != nil || !bytes.HasPrefix(document, []byte("%PDF-")) {
+		t.Fatalf("the view's document: %d bytes, %v; want a PDF", len(document), err)
+	}
+	content := read(t, view)
+	for _, planted := range []string{p.ID, strings.Split(p.Name, "^")[0]} {
+		if bytes.Contains(content, []byte(planted)) {
+			t.Error("the view names the patient")
+		}
+	}
+	if got := read(t, open(t, h, clinician, vault.Ref{Document: r.ID})[0]); !bytes.Equal(got, original) {
+		t.Error("the original does not come back byte for byte")
+	}
+	if len(boxes(t, h, r.ID)) == 0 {
+		t.Error("nothing was painted over")
 	}
 }

@@ -106,7 +106,7 @@ func (c *Config) documents(parts *vault.Config) error {
 // scrubbers are for every kind of document that is taken.
 func scrubbers(images dicom.Scrubber, reports report.Config) map[record.Kind]imaging.Scrubber {
 	return map[record.Kind]imaging.Scrubber{
-		record.KindDICOM: images, record.KindPDF: report.New(reports), record.KindScan: report.NewScans(reports), record.KindFHIR: fhir.New(),
+		record.KindDICOM: report.NewImages(images, reports), record.KindPDF: report.New(reports), record.KindScan: report.NewScans(reports), record.KindFHIR: fhir.New(),
 	}
 }
 

@@ -213,8 +213,12 @@ func (h *House) parts(ctx context.Context, o Options, spool string) (vault.Confi
 }
 
 func (o Options) scrubbers() map[record.Kind]imaging.Scrubber {
+	images := o.DICOM
+	if base, ok := images.(dicom.Scrubber); ok {
+		images = report.NewImages(base, o.Reports)
+	}
 	return map[record.Kind]imaging.Scrubber{
-		record.KindDICOM: o.DICOM, record.KindPDF: report.New(o.Reports), record.KindScan: report.NewScans(o.Reports), record.KindFHIR: fhir.New(),
+		record.KindDICOM: images, record.KindPDF: report.New(o.Reports), record.KindScan: report.NewScans(o.Reports), record.KindFHIR: fhir.New(),
 	}
 }
 
