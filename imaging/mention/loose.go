@@ -1,6 +1,9 @@
 package mention
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // loose finds dates that OCR read with blanks in them, or with commas for points:
 // 2024. 10 .06. Of what was in one piece nothing is found here.
@@ -30,7 +33,13 @@ func (r *reader) loose() {
 		}
 		r.add(start, end, Date, token)
 	}
+	for _, m := range misreadDate.FindAllIndex(tight, -1) {
+		r.add(at[m[0]], at[m[1]-1]+1, Date, dateToken)
+	}
 }
+
+// misreadDate is a number that only a date looks like, though it is none.
+var misreadDate = regexp.MustCompile(`\b(?:\d{4,5}\.\d{1,2}\.\d{1,3}|\d{4,5}-\d{1,2}-\d{1,3}|\d{4,5}/\d{1,2}/\d{1,3}|\d{1,3}\.\d{1,2}\.\d{4,5}|\d{1,3}/\d{1,2}/\d{4,5})\b`)
 
 // partsDate reports a blank between a digit and the sign of a date, or the other way
 // round.

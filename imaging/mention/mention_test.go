@@ -53,6 +53,8 @@ func TestFindText(t *testing.T) {
 		{"tokens stay", zhang, 0, "Name: [PT-KQ37HC]  MRN: [ID:KQ37HC]  Reported by: [PERSON]\nDOB: [DOB] Tel: [PHONE]", "Name: [PT-KQ37HC]  MRN: [ID:KQ37HC]  Reported by: [PERSON]\nDOB: [DOB] Tel: [PHONE]"},
 		{"misread", zhang, mention.Strict, "Zhanq Xiaod0ng MRN-O4829l3 born l3.O7.l971 in the chest, changing", "[PT-KQ37HC] [ID:KQ37HC] born [DOB] in the chest, changing"},
 		{"date read in pieces", zhang, mention.Strict, "on 2024. 10 .06 and 2024 年 3 月 5 日, 2024,10.06", "on 2024.10.16 and 2024 年 3 月 15 日, 2024.10.16"},
+		{"date misread", zhang, mention.Strict, "检查 日 期 26024.16.66 检查", "检查 日 期 [DATE] 检查"},
+		{"label before a misread number", zhang, mention.Strict, "联系 电话 : 13800138000", "联系 电话 : [PHONE]"},
 		{"misread behind a label", zhang, mention.Strict, "Name: Zh@nq Xi#o   Sex: F", "Name: [PT-KQ37HC]   Sex: F"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -99,6 +99,15 @@ func (r *reader) nearForm(text, form []rune, of Kind) {
 func (r *reader) nearWords(first, end, length int, of Kind) {
 	ls := r.letters
 	off := 0
+	for first < end && ls[first].Ideograph { // of no form that is looked for here
+		first++
+	}
+	for end > first && ls[end-1].Ideograph {
+		end--
+	}
+	if first == end {
+		return
+	}
 	for first > 0 && !ls[first].Parted && !ls[first].Ideograph {
 		first--
 		off++
