@@ -8,8 +8,6 @@ import (
 	"github.com/makiuchi-d/gozxing/datamatrix"
 	multi "github.com/makiuchi-d/gozxing/multi/qrcode"
 	"github.com/makiuchi-d/gozxing/oned"
-
-	"medvault/imaging/mention"
 )
 
 // kindCode is the kind of a box over a barcode. What it says is not looked at: a
@@ -151,14 +149,4 @@ func fill(m *image.Gray, r image.Rectangle, v byte) {
 			m.Pix[m.PixOffset(x, y)] = v
 		}
 	}
-}
-
-// inCode reports a box most of which lies in a code.
-func (p *page) inCode(b mention.Box) bool {
-	for _, c := range p.codes {
-		if area(common(b, c.Box)) > area(b)/2 {
-			return true
-		}
-	}
-	return false
 }

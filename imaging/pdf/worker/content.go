@@ -74,10 +74,7 @@ func (o *objects) look(object references.FPDF_PAGEOBJECT, lies wire.Rect, depth 
 		return fault(wire.Broken)
 	}
 	switch kind.Type {
-	case enums.FPDF_PAGEOBJ_IMAGE, enums.FPDF_PAGEOBJ_SHADING:
-		if kind.Type == enums.FPDF_PAGEOBJ_SHADING {
-			return nil
-		}
+	case enums.FPDF_PAGEOBJ_IMAGE:
 		if o.images = append(o.images, lies); len(o.images) > wire.MaxImages {
 			return fault(wire.Dense)
 		}

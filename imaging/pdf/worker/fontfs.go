@@ -14,7 +14,7 @@ const fontPath = "usr/share/fonts/font.ttc"
 
 // fs is all of the file system that pdfium has: read only, and in memory, so that no
 // file need be opened for it.
-func (f font) fs() fs.FS { return fontFS{f.data} }
+func (f font) fs() fs.FS { return fontFS(f) }
 
 type fontFS struct{ data []byte }
 
