@@ -10,6 +10,7 @@ import (
 
 	"medvault/api/answer"
 	"medvault/api/identity"
+	"medvault/vault"
 	"medvault/vault/record"
 )
 
@@ -22,6 +23,8 @@ type frame struct {
 	Next  string // where the page leads by itself; "": nowhere
 	Links []string
 	Page  any
+
+	Officer vault.Officer // whom everybody may write to
 }
 
 // render answers with a page for whoever asks.
@@ -37,7 +40,7 @@ func (w *Console) render(c *gin.Context, status int, name string, page any) {
 // show answers with a page. Nothing is sent before the whole page is made.
 func (w *Console) show(c *gin.Context, status int, f frame, name string) {
 	lang := answer.Language(c)
-	f.Lang = lang
+	f.Lang, f.Officer = lang, w.cfg.Vault.Officer()
 	t, err := template.New("frame.html").Funcs(template.FuncMap{"t": func(key string) (string, error) { return say(lang, key) }, "clock": clock}).
 		ParseFS(files, "pages/frame.html", "pages/"+name+".html")
 	var body bytes.Buffer
@@ -56,6 +59,9 @@ func (w *Console) show(c *gin.Context, status int, f frame, name string) {
 // links are the pages that lead somewhere for a role. The policies decide all the same.
 func links(role record.Role) []string {
 	var list []string
+	if role == record.RolePatient || role == record.RoleGuardian {
+		list = append(list, "mine")
+	}
 	if !slices.Contains([]record.Role{record.RoleOperator, record.RoleAdmin, record.RoleAuditor, record.RoleDPO}, role) {
 		list = append(list, "studies")
 	}
@@ -101,6 +107,16 @@ func words() map[string][2]string {
 		"yes": {"yes", "是"}, "no": {"no", "否"}, "patient-token": {"Patient token", "患者令牌"}, "when": {"When", "时间"}, "what": {"What", "内容"},
 		"line": {"Line", "行"}, "next": {"Older", "更早"}, "began": {"Began", "开始"}, "used": {"Last used", "最近使用"}, "expires": {"Ends at the latest", "最迟结束"},
 		"this": {"this session", "当前会话"}, "end": {"End", "结束"}, "idle": {"A session ends when it is not used for", "会话在以下时间内未使用即结束："},
+		"mine": {"My data", "我的数据"}, "self": {"Myself", "本人"}, "mother": {"As mother of", "母亲，代"}, "father": {"As father of", "父亲，代"}, "guardian": {"As guardian of", "监护人，代"},
+		"documents": {"Documents", "文件"}, "fetch": {"Fetch", "下载"}, "consents": {"Consents", "同意"}, "decision": {"Decision", "决定"}, "recipient": {"Recipient", "接收方"},
+		"permit": {"agreed", "同意"}, "refuse": {"refused", "拒绝"}, "restrict": {"restricted", "限制"}, "withdrawn": {"withdrawn", "已撤回"}, "withdraw": {"Withdraw", "撤回"},
+		"evidence": {"Id of the document in which it is written", "书面同意文件编号"}, "state-it": {"Put on record", "登记"}, "cases": {"Requests", "请求"}, "type": {"Type", "类型"},
+		"answer-by": {"Answer due before", "答复期限"}, "text": {"In your words", "请说明"}, "ask": {"Send the request", "提交请求"},
+		"access": {"A copy of my data", "查阅复制"}, "correction": {"Correction", "更正"}, "deletion": {"Deletion", "删除"}, "restriction": {"Restriction", "限制处理"},
+		"portability": {"Transfer to another institution", "转移至其他机构"}, "inquiry": {"Question", "咨询"}, "complaint": {"Complaint", "投诉"},
+		"open": {"open", "待处理"}, "in-progress": {"in progress", "处理中"}, "waiting": {"waiting for you", "等待您补充"}, "decided": {"decided", "已决定"}, "executed": {"done", "已执行"}, "closed": {"closed", "已结案"},
+		"granted": {"granted", "准予"}, "partly-granted": {"partly granted", "部分准予"}, "answered": {"answered", "已答复"},
+		"officer": {"Data protection officer", "数据保护负责人"},
 		"request": {"Request", "请求编号"},
 	}
 }

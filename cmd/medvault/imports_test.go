@@ -25,7 +25,7 @@ var importMap = map[string][]string{
 	"scripts/bench": {"api/client", "imaging/...", "keys", "keys/envelope", "storage/...", "vault/..."},
 
 	// Translates, decides nothing. Knows the front door, and the words.
-	"api":        {"api/...", "vault", "vault/record"},
+	"api":        {"api/...", "vault", "vault/record", "vault/rights"}, // the kinds of requests
 	"api/client": {"vault", "vault/record"}, // shapes of answers
 
 	// The front door joins the rooms.
