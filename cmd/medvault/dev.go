@@ -29,6 +29,7 @@ import (
 type devOptions struct {
 	dir, listen          string
 	noSample, noAutoCare bool
+	withhold             bool // reports
 }
 
 func newDevCommand(a *app) *cobra.Command {
@@ -44,6 +45,7 @@ func newDevCommand(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.dir, "dir", ".medvault", "where everything is kept")
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8042", "loopback address to listen on")
+	cmd.Flags().BoolVar(&o.withhold, "withhold-reports", false, "redact nothing: the views of reports and scans stay held")
 	cmd.Flags().BoolVar(&o.noSample, "no-sample", false, "do not store the synthetic study and report")
 	cmd.Flags().BoolVar(&o.noAutoCare, "no-auto-care", false, "do not make the dev clinician treat every new patient")
 	return cmd
@@ -84,6 +86,7 @@ func dev(ctx context.Context, a *app, o devOptions) error {
 	if err != nil {
 		return err
 	}
+	cfg.Documents.Withhold = o.withhold
 	clinician := identity.DevActor(record.RoleClinician).ID
 	if o.noAutoCare {
 		clinician = nobody

@@ -47,7 +47,7 @@ func runDev(t *testing.T, dir string, args ...string) *running {
 	r := &running{t: t, dir: dir, log: new(lockedBuffer)}
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, append([]string{"dev", "--dir", dir, "--listen", "127.0.0.1:0"}, args...), r.log, r.log)
+		code <- run(ctx, append([]string{"dev", "--dir", dir, "--listen", "127.0.0.1:0", "--withhold-reports"}, args...), r.log, r.log)
 	}()
 	r.stop = sync.OnceValue(func() int { cancel(); return <-code })
 	t.Cleanup(func() { r.stop() })

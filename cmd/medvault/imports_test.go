@@ -73,7 +73,7 @@ var importMap = map[string][]string{
 	"imaging/pdf/facsimile":       {},                   // the new document
 	"imaging/pdf/worker":          {"imaging/pdf/wire"}, // that process: knows no patient
 	"imaging/pdf/pdftest":         {"imaging/pdf/...", "imaging/ocr"},
-	"imaging/report":              {"imaging", "imaging/dicom", "imaging/pdf", "imaging/mention", "imaging/subject"},
+	"imaging/report":              {"imaging", "imaging/pdf", "imaging/mention", "imaging/subject"},
 	"imaging/fhir":                {"imaging", "imaging/mention", "imaging/subject"},
 	"imaging/subject":             {}, // who the patient is, in text and in bytes
 	"imaging/descriptor":          {"imaging/subject"},

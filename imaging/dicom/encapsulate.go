@@ -6,16 +6,13 @@ import (
 	"io"
 )
 
-// EncapsulatedPDF is the SOP class of PDFs in DICOM (PS3.3 A.45.1).
-const EncapsulatedPDF = "1.2.840.10008.5.1.4.1.1.104.1"
-
 // tagEncapsulated is Encapsulated Document.
 const tagEncapsulated Tag = 0x0042_0011
 
 // Encapsulate writes a de-identified content with a document in it, in the place of what
 // it encapsulated, and returns how many bytes that are. The content is one that Scrub has
 // written, which leaves the document out.
-func Encapsulate(w io.Writer, content, document []byte) (int, error) {
+func (Scrubber) Encapsulate(w io.Writer, content, document []byte) (int, error) {
 	split := Split(bytes.NewReader(content))
 	header, err := split.Next()
 	if err != nil {

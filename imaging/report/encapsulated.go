@@ -12,22 +12,31 @@ import (
 	"slices"
 
 	"medvault/imaging"
-	"medvault/imaging/dicom"
 	"medvault/imaging/subject"
 )
 
-// Images is a dicom.Scrubber that also redacts the PDFs which DICOM objects encapsulate,
+// Objects is a Scrubber of DICOM, and can put a document into a content that it wrote.
+type Objects interface {
+	imaging.Scrubber
+	imaging.Corrector
+	Encapsulate(w io.Writer, content, document []byte) (int, error)
+}
+
+// Images is a Scrubber of DICOM that also redacts the PDFs which DICOM objects encapsulate,
 // in the background as any report. Of such an object the original is kept whole in the
 // restore script, and the content has the redacted PDF in the old one's place.
 type Images struct {
-	dicom.Scrubber
+	Objects
 	config Config
 }
 
 var _ imaging.Scrubber = Images{}
 
 // NewImages returns a Scrubber for DICOM.
-func NewImages(base dicom.Scrubber, c Config) Images { return Images{base, c} }
+func NewImages(base Objects, c Config) Images { return Images{base, c} }
+
+// encapsulatedPDF is the SOP class of PDFs in DICOM (PS3.3 A.45.1).
+const encapsulatedPDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
 const (
 	classWithin     = 4 << 10   // bytes in which an object says its class
@@ -41,15 +50,15 @@ func (s Images) Begin(r io.Reader) (imaging.Incoming, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	if !bytes.Contains(head, []byte(dicom.EncapsulatedPDF)) {
-		return s.Scrubber.Begin(ahead)
+	if !bytes.Contains(head, []byte(encapsulatedPDF)) {
+		return s.Objects.Begin(ahead)
 	}
 	body := &recorder{r: ahead, kept: new(bytes.Buffer)}
-	in, err := s.Scrubber.Begin(body)
+	in, err := s.Objects.Begin(body)
 	if err != nil {
 		return nil, err
 	}
-	if in.Identity().SOPClass != dicom.EncapsulatedPDF {
+	if in.Identity().SOPClass != encapsulatedPDF {
 		body.kept = nil
 		return in, nil
 	}
@@ -101,7 +110,7 @@ func (in *encapsulated) Redact(ctx context.Context, known subject.Known, p imagi
 			return s, err
 		}
 		sum := sha256.New()
-		n, err := dicom.Encapsulate(io.MultiWriter(content, sum), bare.Bytes(), report)
+		n, err := in.of.Encapsulate(io.MultiWriter(content, sum), bare.Bytes(), report)
 		s.Facts.Size, s.Facts.SHA256 = int64(n), hex.EncodeToString(sum.Sum(nil))
 		return s, err
 	}
@@ -139,7 +148,7 @@ func (in *encapsulated) Redact(ctx context.Context, known subject.Known, p imagi
 
 // document is the PDF in an object, without what pads it.
 func (in *encapsulated) document(whole []byte) ([]byte, error) {
-	value, err := in.of.Scrubber.Value(bytes.NewReader(whole), "00420011")
+	value, err := in.of.Value(bytes.NewReader(whole), "00420011")
 	if err != nil {
 		return nil, fmt.Errorf("encapsulated document: %w", err)
 	}

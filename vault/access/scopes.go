@@ -205,7 +205,7 @@ func documents(k record.Kind) []string {
 	switch k {
 	case record.KindDICOM:
 		return []string{"ImagingStudy"}
-	case record.KindPDF:
+	case record.KindPDF, record.KindScan, record.KindFHIR:
 		return []string{"DocumentReference"}
 	}
 	return []string{"ImagingStudy", "DocumentReference"}
