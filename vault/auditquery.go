@@ -16,14 +16,15 @@ import (
 
 // AuditQuery asks for leaves of the log. Fields that are empty exclude nothing.
 type AuditQuery struct {
-	Patient  record.PatientToken
-	Object   record.ObjectID
-	Actor    string
-	Action   record.Action
-	Decision string    // "allow" or "deny"
-	From, To time.Time // From is in the range, To is not
-	After    string    // AuditPage.Next of the page before; "": the newest
-	Limit    int       // default 100, at most 1000
+	Patient    record.PatientToken
+	Object     record.ObjectID
+	Actor      string
+	Credential string // what proved the actor, as "jti:…" or "x509:…"; or as a leaf names it
+	Action     record.Action
+	Decision   string    // "allow" or "deny"
+	From, To   time.Time // From is in the range, To is not
+	After      string    // AuditPage.Next of the page before; "": the newest
+	Limit      int       // default 100, at most 1000
 }
 
 // AuditPage is a part of an answer, the newest leaf first.
@@ -49,6 +50,9 @@ func (v *Vault) AuditQuery(ctx context.Context, a record.Actor, q AuditQuery) (A
 	filter, err := q.filter()
 	if err != nil {
 		return AuditPage{}, err
+	}
+	if q.Credential != "" {
+		filter.Credential = v.CredentialNames(q.Credential)
 	}
 	// Before the query's own leaf, so that the answer ends with what was asked about.
 	if err := v.log.Flush(ctx); err != nil {

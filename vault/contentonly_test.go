@@ -73,6 +73,22 @@ func TestAGatewayOfContentKeysAlone(t *testing.T) {
 		}
 	})
 
+	t.Run("its pseudonyms are those that others know to ask for", func(t *testing.T) {
+		const id = "jti:research-1"
+		who := vaulttest.Actor(record.RoleResearcher)
+		who.ID, who.Credentials = "researcher-jti", id
+		if err := two.Refused(t.Context(), who, "locked-out"); err != nil {
+			t.Fatal(err)
+		}
+		page, err := one.AuditQuery(t.Context(), vaulttest.Actor(record.RoleDPO), vault.AuditQuery{Credential: id})
+		if err != nil || len(page.Leaves) != 1 || bytes.Contains(page.Leaves[0].Leaf, []byte("research-1")) {
+			t.Errorf("asked by credential: %+v, %v; want the leaf of the research gateway, without the id", page, err)
+		}
+		if blind := two.BlindAddress("192.0.2.1"); blind != "" {
+			t.Errorf("a gateway without keys of the house blinds an address as %q, which nobody can look for", blind)
+		}
+	})
+
 	t.Run("it serves the de-identified view without an identifier", func(t *testing.T) {
 		for _, who := range []record.Actor{quality, vaulttest.Actor(record.RoleResearcher)} {
 			var told bytes.Buffer

@@ -25,7 +25,7 @@ import (
 type Revocation struct {
 	ID         record.ObjectID `json:"id"`
 	Subject    string          `json:"subject,omitempty"`    // the person or machine, or
-	Credential string          `json:"credential,omitempty"` // "jti:…", "jwt:…", "token:…", "x509:…" or "serial:…", as the log names it
+	Credential string          `json:"credential,omitempty"` // "jti:…", "jwt:…", "token:…", "x509:…" or "serial:…" and its id
 	// IssuedBefore: only credentials that were issued up to then, so that a new log-in
 	// helps; nil: all.
 	IssuedBefore *time.Time `json:"issuedBefore,omitempty"`
@@ -62,7 +62,7 @@ func (n NewRevocation) check(now time.Time) error {
 	case !word(value, maxSubject):
 		return bad("bad-revocation", "a subject or credential has at most 8192 characters, and neither spaces around it nor control characters")
 	case n.Credential != "" && (!strings.Contains(n.Credential, ":") || strings.Contains(n.Credential, " ")):
-		return bad("bad-credential", "name a credential as the log does: jti:…, jwt:…, token:…, x509:… or serial:…")
+		return bad("bad-credential", "name a credential by its kind and id: jti:…, jwt:…, token:…, x509:… or serial:…; who knows only its pseudonym in the log revokes the person")
 	case n.Subject == selfID:
 		return bad("subject-reserved", "the vault itself cannot be revoked")
 	case n.IssuedBefore != nil && (n.IssuedBefore.After(now) || n.IssuedBefore.Unix() <= 0):

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -168,7 +167,7 @@ func (v *Vault) Refused(ctx context.Context, who record.Actor, reason string) er
 	}
 	leaf := audit.Leaf{Time: v.cfg.Now(), Actor: who.ID, Role: who.Role, Purpose: who.Purpose, Action: ActionSession,
 		Decision: audit.Deny, Reason: reason, Address: who.Address}
-	leaf.Credential, _, _ = strings.Cut(who.Credentials, " ")
+	leaf.Credential = v.blindCredential(who.Credentials)
 	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return appendLeaf(ctx, tx, leaf) })
 	if err != nil {
 		return unavailable("log", err)
@@ -308,7 +307,7 @@ func (v *Vault) leaf(a act, d access.Decision) audit.Leaf {
 		View: d.View, Policies: d.Policies, Obligations: d.Obligations, Reason: d.Reason, Decision: audit.Deny,
 		Scope: d.Scope, Evidence: a.Evidence, Address: a.Actor.Address,
 	}
-	l.Credential, _, _ = strings.Cut(a.Actor.Credentials, " ")
+	l.Credential = v.blindCredential(a.Actor.Credentials)
 	if d.Allow {
 		l.Decision = audit.Allow
 	}

@@ -105,6 +105,8 @@ type Vault struct {
 	grownUp atomic.Pointer[string]                         // the day on which it was last looked who has come of age
 	names   sync.Map                                       // record.ObjectID of an entry of the register → []string, see namesOf
 	cared   sync.Map                                       // dev only: record.PatientToken → true, of patients somebody treats or has treated
+
+	credentialKey keys.DEK // of pseudonyms in the log; zero in a gateway of content keys alone
 }
 
 // readWindow is how long one leaf stands for repeated reads of the same object by
@@ -202,6 +204,9 @@ func assemble(ctx context.Context, cfg Config) (*Vault, error) {
 		return nil, err
 	}
 	if v.tokens, err = token.New(house[houseToken], house[houseIndex]); err != nil {
+		return nil, err
+	}
+	if v.credentialKey, err = credentialKeyOf(house[houseLog]); err != nil {
 		return nil, err
 	}
 	signer, err := audit.NewSigner("medvault", house[houseLog].Bytes())

@@ -14,7 +14,7 @@ import (
 
 // AuditQuery finds leaves of the log, the newest first.
 func (c *Client) AuditQuery(ctx context.Context, q vault.AuditQuery) (vault.AuditPage, error) {
-	v := values("patient", string(q.Patient), "object", string(q.Object), "actor", q.Actor, "action", string(q.Action),
+	v := values("patient", string(q.Patient), "object", string(q.Object), "actor", q.Actor, "credential", q.Credential, "action", string(q.Action),
 		"decision", q.Decision, "after", q.After)
 	span(v, q.From, q.To, q.Limit)
 	var page vault.AuditPage

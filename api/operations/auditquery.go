@@ -28,12 +28,12 @@ func (f *face) auditQuery(c *gin.Context) {
 func auditQuestion(c *gin.Context) (q vault.AuditQuery, err error) {
 	for name := range c.Request.URL.Query() {
 		switch name {
-		case "patient", "object", "actor", "action", "decision", "from", "to", "after", "limit":
+		case "patient", "object", "actor", "credential", "action", "decision", "from", "to", "after", "limit":
 		default: // a filter that is dropped would answer another question
-			return q, record.Refuse(record.ErrInvalid, "unknown-parameter", "ask by patient, object, actor, action, decision, from, to, after and limit")
+			return q, record.Refuse(record.ErrInvalid, "unknown-parameter", "ask by patient, object, actor, credential, action, decision, from, to, after and limit")
 		}
 	}
-	q = vault.AuditQuery{Actor: c.Query("actor"), Action: record.Action(c.Query("action")), Decision: c.Query("decision"), After: c.Query("after")}
+	q = vault.AuditQuery{Actor: c.Query("actor"), Credential: c.Query("credential"), Action: record.Action(c.Query("action")), Decision: c.Query("decision"), After: c.Query("after")}
 	if text := c.Query("patient"); text != "" {
 		if q.Patient, err = record.ParsePatientToken(text); err != nil {
 			return q, record.Refuse(record.ErrInvalid, "bad-patient", "patient is a token: p and 26 base32 digits")

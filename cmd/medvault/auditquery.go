@@ -19,10 +19,10 @@ import (
 
 // auditQuestion is what audit query and audit access-log were asked for.
 type auditQuestion struct {
-	patient, object, actor, action, decision string
-	from, to, language                       string
-	limit                                    int
-	all                                      bool
+	patient, object, actor, credential, action, decision string
+	from, to, language                                   string
+	limit                                                int
+	all                                                  bool
 }
 
 func newAuditQueryCommand(a *app) *cobra.Command {
@@ -41,6 +41,7 @@ and about whom is a leaf of its own. Patients are named by their token.`,
 	f.StringVar(&ask.patient, "patient", "", "only about this patient, by token")
 	f.StringVar(&ask.object, "object", "", "only about this document or record, by object id")
 	f.StringVar(&ask.actor, "actor", "", "only by this person or service")
+	f.StringVar(&ask.credential, "credential", "", "only what this proved: jti:…, jwt:…, token:…, x509:… or as a leaf names it")
 	f.StringVar(&ask.action, "action", "", "only this kind of act, as document.read")
 	f.StringVar(&ask.decision, "decision", "", "only what was allowed, or refused: allow or deny")
 	ask.addSpan(cmd)
@@ -85,7 +86,7 @@ func (q auditQuestion) page(have int) int {
 }
 
 func (a *app) queryAudit(ctx context.Context, at *connection, ask auditQuestion) error {
-	q := vault.AuditQuery{Actor: ask.actor, Action: record.Action(ask.action), Decision: ask.decision}
+	q := vault.AuditQuery{Actor: ask.actor, Credential: ask.credential, Action: record.Action(ask.action), Decision: ask.decision}
 	var err error
 	if ask.patient != "" {
 		if q.Patient, err = record.ParsePatientToken(ask.patient); err != nil {

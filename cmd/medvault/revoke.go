@@ -21,9 +21,10 @@ func newRevokeCommand(a *app) *cobra.Command {
 		Use:   "revoke (--subject ID | --credential ID) --reason CODE",
 		Short: "refuse a person or a credential from the next request on, everywhere",
 		Long: "revoke acts in every gateway on the next request; what streams already ends by itself.\n" +
-			"A credential is named as the log names it: jti:… or jwt:… of a token, token:… of an API\n" +
+			"A credential is named by its kind and id: jti:… or jwt:… of a token, token:… of an API\n" +
 			"token, x509:… (SHA-256) or serial:… of a certificate. With --issued-before only what was\n" +
-			"issued up to then is refused, so that a new log-in helps; without, all is, until lifted.",
+			"issued up to then is refused, so that a new log-in helps; without, all is, until lifted.\n" +
+			"The log has pseudonyms of credentials: who knows no more revokes the person.",
 		Example: "  medvault revoke --subject dr-li --reason left\n" +
 			"  medvault revoke --credential serial:1a2b --reason lost\n" +
 			"  medvault revoke --subject dr-li --issued-before now --reason stolen",

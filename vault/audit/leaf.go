@@ -27,7 +27,8 @@
 //	commit     what was stored: kind, size and sha256 of the ciphertext,
 //	           generation, seal, regions promised, the object it supersedes; for
 //	           a document also attest: how identity was taken out of it
-//	credential id of what proved the actor: of a token, an API token, a certificate
+//	credential keyed pseudonym of what proved the actor: of the id of a token, an API token,
+//	           a certificate, behind its kind, as jti/…; in older leaves the id itself
 //	scope      of that credential, under which the act was allowed
 //	revoked    of an act about credentials: the person or the credential it is about,
 //	           and the time before which it was issued

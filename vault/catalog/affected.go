@@ -11,11 +11,12 @@ import (
 // TraceFilter asks which patients acts of the log were about. Fields that are empty
 // exclude nothing.
 type TraceFilter struct {
-	Actor, Credential, Address string
-	Without                    string // leaves out what this actor did
-	Object                     record.ObjectID
-	From, To                   time.Time     // From is in the range, To is not
-	Window                     time.Duration // how long before From a read's leaf may stand that still covers reads within the range
+	Actor, Address string
+	Credential     []string // one of these: vault.Vault.CredentialNames
+	Without        string   // leaves out what this actor did
+	Object         record.ObjectID
+	From, To       time.Time     // From is in the range, To is not
+	Window         time.Duration // how long before From a read's leaf may stand that still covers reads within the range
 }
 
 // Trace is how often something was done with one patient.
@@ -33,11 +34,15 @@ func (t *Tx) Traces(ctx context.Context, f TraceFilter) ([]Trace, error) {
 	var b builder
 	b.add("SELECT x.patient, x.action, COUNT(*), MIN(x.at), MAX(x.at) FROM audit_index x WHERE x.patient <> '' AND x.patient <> ? AND x.decision = ?",
 		string(record.House), string(audit.Allow))
-	for _, c := range []struct{ column, value string }{{"actor", f.Actor}, {"credential", f.Credential}, {"address", f.Address}, {"object", string(f.Object)}} {
+	for _, c := range []struct{ column, value string }{{"actor", f.Actor}, {"address", f.Address}, {"object", string(f.Object)}} {
 		if c.value != "" {
 			// The constant beside the parameter is what lets a partial index be used.
 			b.add(" AND x."+c.column+" = ? AND x."+c.column+" <> ''", c.value)
 		}
+	}
+	if len(f.Credential) > 0 {
+		b.add(" AND x.credential <> '' AND x.credential IN ")
+		list(&b, f.Credential)
 	}
 	if f.Without != "" {
 		b.add(" AND x.actor <> ?", f.Without)

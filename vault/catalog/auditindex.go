@@ -11,15 +11,16 @@ import (
 
 // LeafFilter asks for leaves of the log. Fields that are empty exclude nothing.
 type LeafFilter struct {
-	Patient  record.PatientToken
-	Object   record.ObjectID
-	Actor    string
-	Action   record.Action
-	Decision audit.Decision
-	From, To time.Time // From is in the range, To is not
-	Without  string    // leaves out what this actor did
-	Before   LeafPlace // go on behind the last leaf of an answer; zero: from the newest
-	Limit    int       // required
+	Patient    record.PatientToken
+	Object     record.ObjectID
+	Actor      string
+	Action     record.Action
+	Decision   audit.Decision
+	Credential []string  // one of these names
+	From, To   time.Time // From is in the range, To is not
+	Without    string    // leaves out what this actor did
+	Before     LeafPlace // go on behind the last leaf of an answer; zero: from the newest
+	Limit      int       // required
 
 	among int // of how many that the narrow part finds; 0: all
 }
@@ -77,6 +78,8 @@ func (f LeafFilter) split() (narrow LeafFilter, others bool) {
 		narrow.Patient, f.Patient = f.Patient, ""
 	case f.Object != "":
 		narrow.Object, f.Object = f.Object, ""
+	case len(f.Credential) > 0:
+		narrow.Credential, f.Credential = f.Credential, nil
 	case f.Actor != "":
 		narrow.Actor, f.Actor = f.Actor, ""
 	case f.Action != "":
@@ -84,7 +87,7 @@ func (f LeafFilter) split() (narrow LeafFilter, others bool) {
 	case f.Decision == audit.Deny:
 		narrow.Decision, f.Decision = f.Decision, ""
 	}
-	return narrow, f.Patient != "" || f.Object != "" || f.Actor != "" || f.Action != "" || f.Decision != "" || f.Without != ""
+	return narrow, f.Patient != "" || f.Object != "" || f.Actor != "" || f.Action != "" || f.Decision != "" || f.Without != "" || len(f.Credential) > 0
 }
 
 // nthLeaf is the place of the n-th leaf that a filter finds; zero when there are fewer.
@@ -113,7 +116,7 @@ func (t *Tx) findLeaves(ctx context.Context, f LeafFilter) (found []FoundLeaf, e
 	b.add("SELECT x.n, x.at, l.data FROM ")
 	if f.among > 0 {
 		narrow, _ := f.split()
-		b.add("(SELECT x.n, x.at, x.actor, x.action, x.patient, x.object, x.decision FROM audit_index x WHERE 1 = 1")
+		b.add("(SELECT x.n, x.at, x.actor, x.action, x.patient, x.object, x.decision, x.credential FROM audit_index x WHERE 1 = 1")
 		narrow.conditions(&b)
 		b.add(" ORDER BY x.at DESC, x.n DESC LIMIT ?)", f.among)
 	} else {
@@ -147,6 +150,10 @@ func (f LeafFilter) conditions(b *builder) {
 	}
 	if f.Object != "" {
 		b.add(" AND x.object = ? AND x.object <> ''", string(f.Object))
+	}
+	if len(f.Credential) > 0 {
+		b.add(" AND x.credential <> '' AND x.credential IN ")
+		list(b, f.Credential)
 	}
 	if f.Actor != "" {
 		b.add(" AND x.actor = ?", f.Actor)
