@@ -4,6 +4,7 @@ import (
 	"context"
 	"image"
 	"math"
+	"slices"
 
 	"medvault/imaging"
 	"medvault/imaging/mention"
@@ -117,18 +118,25 @@ func newPage(index, dpi int, got wire.Page) (*page, error) {
 	return p, nil
 }
 
+// doubtful reports a page with a font that does not say what its characters are: of
+// others it may say the wrong thing, so that none is believed.
+func (p *page) doubtful() bool {
+	return slices.ContainsFunc(p.chars, func(c wire.Char) bool { return c.Unmapped && !c.Generated })
+}
+
 // survey lays out where pictures and characters are.
 func (p *page) survey() {
 	p.pictures, p.told, p.trust = newGrid(p.width, p.height), newGrid(p.width, p.height), newGrid(p.width, p.height)
 	for _, m := range p.images {
 		p.pictures.put(boxOf(m), 1)
 	}
+	doubtful := p.doubtful()
 	for _, c := range p.chars {
 		if c.Generated || c.Unmapped || blank(c.Rune) {
 			continue
 		}
 		p.told.put(extent(c), 1)
-		if !p.inPicture(tight(c)) {
+		if !doubtful && !p.inPicture(tight(c)) {
 			p.trust.put(extent(c), 1)
 		}
 	}
@@ -136,8 +144,9 @@ func (p *page) survey() {
 
 // kept is what the next attempt needs.
 func (p *page) kept() *page {
+	doubtful := p.doubtful()
 	for _, c := range p.chars {
-		if p.ocred && !c.Generated && !c.Unmapped && !p.inPicture(tight(c)) {
+		if p.ocred && !doubtful && !c.Generated && !c.Unmapped && !p.inPicture(tight(c)) {
 			p.sure = append(p.sure, c)
 		}
 	}

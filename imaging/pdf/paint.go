@@ -4,6 +4,7 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"strings"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/gomedium"
@@ -89,6 +90,7 @@ func (p *page) letter(token string, r image.Rectangle) {
 		panic(err) // the size is a size
 	}
 	defer face.Close()
+	token = strings.NewReplacer("年", "-", "月", "-", "日", "", "号", "").Replace(token) // the font has no Chinese
 	for _, c := range token {
 		if _, ok := face.GlyphAdvance(c); !ok {
 			return
