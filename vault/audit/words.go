@@ -56,6 +56,7 @@ type tongue struct {
 
 	object   string // takes an object id
 	matter   string // takes the id of a case or disclosure
+	given    string // takes the id of a package, or of the receipt of a push
 	nothing  string // in the place of an object that is not named
 	other    string // an act that has no sentence of its own; takes who, object and the act's code
 	tried    string // in front of an act that was refused; takes who, object and the act's code
@@ -70,6 +71,9 @@ func (t tongue) act(l Leaf) (format, object string) {
 		object = fmt.Sprintf(t.object, l.Object)
 		if strings.HasPrefix(string(l.Action), "case.") || l.Action == record.ActionDisclosePropose || l.Action == record.ActionDiscloseApprove {
 			object = fmt.Sprintf(t.matter, l.Object)
+		}
+		if l.Action == record.ActionExport { // of a single document nothing is exported
+			object = fmt.Sprintf(t.given, l.Object)
 		}
 	}
 	format, known := t.acts[l.Action]
@@ -87,7 +91,7 @@ func tongues() map[Language]tongue {
 	return map[Language]tongue{English: {
 		who: "%s (%s)", purpose: ", for %s", recipient: ", for the institution %s", window: "; further reads until %s UTC are part of this line",
 		refused: "; this was refused (%s)", deidentified: ", without identity", stop: ".",
-		object: "document %s", matter: "the matter %s", nothing: "your record",
+		object: "document %s", matter: "the matter %s", given: "your record (package or receipt %s)", nothing: "your record",
 		other: "%%[1]s did %%[2]s: %[1]s", tried: "%%[1]s asked for %%[2]s: %[1]s",
 		acts: map[record.Action]string{
 			record.ActionStore:            "%[1]s stored %[2]s",
@@ -148,7 +152,7 @@ func tongues() map[Language]tongue {
 	}, Chinese: {
 		who: "%s（%s）", purpose: "，目的：%s", recipient: "，接收机构：%s", window: "；至 %s UTC 的重复读取并入本条",
 		refused: "；该请求已被拒绝（%s）", deidentified: "（不含身份信息）", stop: "。",
-		object: "文件 %s", matter: "事项 %s", nothing: "您的档案",
+		object: "文件 %s", matter: "事项 %s", given: "您的档案（数据包或回执 %s）", nothing: "您的档案",
 		other: "%%[1]s 对 %%[2]s 执行了操作 %[1]s", tried: "%%[1]s 曾请求对 %%[2]s 执行操作 %[1]s",
 		acts: map[record.Action]string{
 			record.ActionStore:            "%[1]s 存入了%[2]s",
