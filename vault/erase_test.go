@@ -74,6 +74,7 @@ func sameShard(t *testing.T, h *vaulttest.House, from uint64) (one, other vault.
 	}
 }
 
+// copied waits until every region has its copies.
 func copied(t *testing.T, h *vaulttest.House) {
 	t.Helper()
 	eventually(t, "every region has its copies", func() bool {

@@ -176,6 +176,10 @@ func (v *Vault) openKeys(ctx context.Context, p catalog.Patient) (patientKeys, e
 	if err != nil && len(rows) > 0 {
 		// What was read may have been trimmed before it was opened: then there are others.
 		now, again := v.wraps(ctx, string(p.Token), p.Generation)
+		if again == nil && slices.Equal(now, rows) {
+			// Or the catalog was put back from a backup: then the regions have newer ones.
+			now, again = v.retakeWraps(ctx, p)
+		}
 		if again != nil || slices.Equal(now, rows) {
 			return k, err
 		}
@@ -186,6 +190,28 @@ func (v *Vault) openKeys(ctx context.Context, p catalog.Patient) (patientKeys, e
 	}
 	v.deks.put(k)
 	return k, nil
+}
+
+// retakeWraps takes a patient's wraps from the home regions into a catalog whose own open
+// nothing any more, and returns what it has then.
+func (v *Vault) retakeWraps(ctx context.Context, p catalog.Patient) ([]catalog.WrapRow, error) {
+	for _, r := range v.homeRegions() {
+		for _, kind := range patientKinds {
+			if v.cfg.ContentOnly && kind == keys.Identity {
+				continue
+			}
+			row, err := wrapNamed(ctx, r, v.cfg.Services[r.Name], keys.Binding{Kind: kind, Token: string(p.Token), Generation: p.Generation})
+			if err != nil {
+				v.cfg.Log.Warn("no newer wrap in a region", "region", r.Name, "err", err)
+				continue
+			}
+			err = v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.TakeWrap(ctx, row) })
+			if err != nil && !errors.Is(err, catalog.ErrChanged) {
+				return nil, err
+			}
+		}
+	}
+	return v.wraps(ctx, string(p.Token), p.Generation)
 }
 
 func (v *Vault) unwrapKeys(ctx context.Context, p catalog.Patient, rows []catalog.WrapRow) (k patientKeys, err error) {
