@@ -76,7 +76,9 @@ func New(cfg Config) (*Server, error) {
 // Limits of connections.
 const (
 	maxConnections = 64  // of senders who have proven who they are
+	maxOfSender    = 32  // of those, from one address
 	maxGreeting    = 512 // that have not yet
+	maxSilent      = 64  // of those, from one address
 	greetingTime   = 5 * time.Second
 	maxPeople      = 64               // whom one message names
 	idleTime       = 30 * time.Minute // between two messages
@@ -95,7 +97,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	// Who has not proven who they are takes no place from those who have.
-	greeting, free := make(chan struct{}, maxGreeting), make(chan struct{}, maxConnections)
+	greeting, free := newPlaces(maxGreeting, maxSilent), newPlaces(maxConnections, maxOfSender)
 	for failed := 0; ; {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
@@ -111,35 +113,25 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			continue
 		}
 		failed = 0
-		if !placeIn(greeting) {
+		from := addressOf(conn)
+		if !greeting.take(from) {
 			conn.Close()
 			continue
 		}
 		serving.Go(func() {
 			defer conn.Close()
 			conn, shown, err := s.greet(ctx, conn)
-			<-greeting
-			if err == nil && !placeIn(free) {
+			greeting.leave(from)
+			if err == nil && !free.take(from) {
 				err = errors.New("too many connections")
-			}
-			if err == nil {
+			} else if err == nil {
 				err = s.connection(ctx, conn, shown)
-				<-free
+				free.leave(from)
 			}
 			if err != nil {
 				s.cfg.Log.Warn("hl7 connection ended", "err", err)
 			}
 		})
-	}
-}
-
-// placeIn takes a place, if there is one.
-func placeIn(places chan struct{}) bool {
-	select {
-	case places <- struct{}{}:
-		return true
-	default:
-		return false
 	}
 }
 

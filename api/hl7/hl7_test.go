@@ -151,7 +151,12 @@ func authority(t *testing.T) (*x509.CertPool, func(name string) tls.Certificate)
 // ask sends what is framed over a connection of its own and returns the acknowledgment.
 func (h *hospital) ask(as *tls.Config, message []byte) string {
 	h.t.Helper()
-	conn, err := tls.Dial("tcp", h.address, as)
+	return h.askFrom(new(net.Dialer), as, message)
+}
+
+func (h *hospital) askFrom(from *net.Dialer, as *tls.Config, message []byte) string {
+	h.t.Helper()
+	conn, err := tls.DialWithDialer(from, "tcp", h.address, as)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -332,18 +337,28 @@ func TestASenderMayDoNothingElse(t *testing.T) {
 	}
 }
 
-// Connections on which nothing comes do not keep those out that have something to say.
+// Connections on which nothing comes do not keep those out that have something to say from
+// elsewhere: before the handshake, and behind one with a certificate of no sender.
 func TestSilentConnectionsBlockNobody(t *testing.T) {
 	t.Parallel()
 	h := newHospital(t)
-	for range 3 * 64 {
+	for range 600 {
 		silent, err := net.Dial("tcp", h.address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer silent.Close()
 	}
-	if reply := h.ask(h.his, message("1", "ADT^A01", h.pid(), pv1("clinician-1^^^^^^^^STAFF", "", "V1", "", ""))); !strings.Contains(reply, "MSA|AA") {
+	device := &tls.Dialer{NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}, Config: h.other}
+	for range 65 {
+		silent, err := device.DialContext(t.Context(), "tcp", h.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+	}
+	elsewhere := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)}}
+	if reply := h.askFrom(elsewhere, h.his, message("1", "ADT^A01", h.pid(), pv1("clinician-1^^^^^^^^STAFF", "", "V1", "", ""))); !strings.Contains(reply, "MSA|AA") {
 		t.Errorf("behind silent connections: %q; want AA", reply)
 	}
 }
