@@ -2,9 +2,11 @@ package fhir_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,10 +86,62 @@ func TestCareTeamsAndEncountersStateWhoTreats(t *testing.T) {
 	if err != nil || len(team) != 2 || team[0].Role != "ATND" || team[0].Origin != "fhir-encounter" || team[1].Role != "attending" {
 		t.Errorf("care team = %+v, %v", team, err)
 	}
-	if _, err := h.StateCare(t.Context(), vaulttest.Actor(record.RoleAdmin), stored.Patient, vault.NewCare{Clinician: "nurse-1", Role: "nurse", Essential: true}); err != nil {
+}
+
+// A coding beside the role says that the treatment cannot go on without somebody: of a
+// CareTeam in the role, of an Encounter in the type, and nowhere else.
+func TestTheCodingSaysWhoIsEssential(t *testing.T) {
+	t.Parallel()
+	h := vaulttest.New(t, vaulttest.Options{})
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.Use(func(c *gin.Context) { answer.SetActor(c, vaulttest.Actor(record.RoleAdmin)) })
+	fhir.Register(router.Group("/fhir"), fhir.Config{Vault: h.Vault})
+	server := httptest.NewServer(router)
+	t.Cleanup(server.Close)
+	p := imagingtest.NewPatient(6)
+	stored, err := h.Put(t.Context(), vaulttest.Actor(record.RoleRadiology), vault.Upload{Body: bytes.NewReader(imagingtest.Report(p)), PatientID: p.ID, Issuer: "TEST"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if team, err = h.ListCare(t.Context(), vaulttest.Actor(record.RoleAdmin), stored.Patient); err != nil || len(team) != 3 || !team[1].Essential && !team[2].Essential {
-		t.Errorf("care team = %+v, %v; want an essential nurse", team, err)
+	const essential = `{"system":"urn:medvault:care","code":"essential"}`
+	for i, row := range []struct {
+		kind, coded string // what of the participant says as what they treat
+		role        string
+		essential   bool
+	}{
+		{"CareTeam", `"role":[{"coding":[{"code":"attending"},` + essential + `]}]`, "attending", true},
+		{"CareTeam", `"role":[{"coding":[` + essential + `,{"code":"attending"}]}]`, "attending", true},
+		{"CareTeam", `"role":[{"coding":[{"code":"nurse"}]},{"coding":[` + essential + `]}]`, "nurse", true},
+		{"CareTeam", `"role":[{"coding":[` + essential + `],"text":"physiotherapist"}]`, "physiotherapist", true},
+		{"CareTeam", `"role":[{"coding":[{"code":"essential"}]}]`, "essential", false},
+		{"CareTeam", `"role":[{"coding":[{"system":"urn:medvault:care","code":"other"},{"code":"nurse"}]}]`, "nurse", false},
+		{"CareTeam", `"role":[{"coding":[{"code":"nurse"}]}],"type":[{"coding":[` + essential + `]}]`, "nurse", false},
+		{"Encounter", `"type":[{"coding":[{"code":"ATND"},` + essential + `]}]`, "ATND", true},
+		{"Encounter", `"type":[{"coding":[{"code":"CON"}]}]`, "CON", false},
+		{"Encounter", `"type":[{"coding":[{"code":"CON"}]}],"role":[{"coding":[` + essential + `]}]`, "CON", false},
+	} {
+		who, status := fmt.Sprintf("clinician-%d", 10+i), "active"
+		person := `"member":{"reference":"Practitioner/` + who + `"}`
+		if row.kind == "Encounter" {
+			person, status = `"individual":{"reference":"Practitioner/`+who+`"}`, "in-progress"
+		}
+		body := fmt.Sprintf(`{"resourceType":%q,"status":%q,"subject":{"identifier":{"value":%q}},"participant":[{%s,%s}]}`, row.kind, status, p.ID, row.coded, person)
+		resp, err := http.Post(server.URL+"/fhir/"+row.kind, "application/fhir+json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusCreated {
+			t.Fatalf("%s: %d; want 201", body, resp.StatusCode)
+		}
+		team, err := h.ListCare(t.Context(), vaulttest.Actor(record.RoleAdmin), stored.Patient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(team, func(c vault.Care) bool { return c.Clinician == who })
+		if at < 0 || team[at].Essential != row.essential || team[at].Role != row.role {
+			t.Errorf("%s %s: %+v; want role %s, essential %v", row.kind, row.coded, team, row.role, row.essential)
+		}
 	}
 }
