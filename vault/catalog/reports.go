@@ -41,7 +41,7 @@ func (t *Tx) Report(ctx context.Context, id record.ObjectID) (Report, error) {
 // HasReports says whether a patient has any that depend on what is known.
 func (t *Tx) HasReports(ctx context.Context, patient record.PatientToken) (bool, error) {
 	var n int64
-	err := t.tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM documents WHERE patient = $1 AND known <> '' LIMIT 1) AS some", string(patient)).Scan(&n)
+	err := t.tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM documents WHERE patient = $1 AND known <> '' LIMIT 1) AS found", string(patient)).Scan(&n)
 	return n > 0, attempt(err, "reports of %s", patient)
 }
 
