@@ -17,6 +17,11 @@ func TestWhatIsAskedForInVainIsWrittenDown(t *testing.T) {
 	there := put(t, h, ct(patient(), 1)).Patient
 	const nobody, nothing = record.PatientToken("paaaaaaaaaaaaaaaaaaaaaaaaaa"), record.ObjectID("00000000000000000000000000000000")
 	ctx := t.Context()
+	own := vaulttest.Actor(record.RolePatient)
+	own.Purpose = record.PurposePatient
+	if _, err := h.AddGuardian(ctx, dpo, there, vault.NewGuardian{Subject: own.ID, Relation: "self"}); err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range []struct {
 		what   string
 		by     record.Actor
@@ -72,6 +77,10 @@ func TestWhatIsAskedForInVainIsWrittenDown(t *testing.T) {
 		}},
 		{"re-derivation read", admin, record.ActionRederiveRead, "absent", func(a record.Actor) error {
 			_, err := h.Rederivations(ctx, a, nothing)
+			return err
+		}},
+		{"originals for an institution", own, record.ActionExport, "originals-by-package", func(a record.Actor) error {
+			_, err := h.Export(ctx, a, vault.ExportRequest{Patient: there, Recipient: "University A"})
 			return err
 		}},
 		{"quarantine", operator, record.ActionDiscard, "absent", func(a record.Actor) error {

@@ -188,9 +188,6 @@ func (v *Vault) permitView(ctx context.Context, a act, view record.View, do func
 		}
 		return do(tx)
 	})
-	if errors.Is(err, otherwise) {
-		return v.turnDown(ctx, a, otherwise)
-	}
 	return err
 }
 

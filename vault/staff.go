@@ -405,6 +405,9 @@ func (v *Vault) putInstitution(ctx context.Context, changing act, i *StaffInstit
 	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return unavailable("catalog", err)
 	}
+	if i.Own && !before.Own && !changing.Actor.Inside {
+		return notOwn
+	}
 	if changing.Evidence == "" && !i.keepsAgreement(institutionOf(before)) {
 		return agreementNeedsDocument
 	}
@@ -421,6 +424,9 @@ func (v *Vault) putInstitution(ctx context.Context, changing act, i *StaffInstit
 		return outrun(tx.PutStaffInstitution(ctx, i.row(id), false))
 	})
 }
+
+// notOwn: by it, whoever administers the register would take the agreement off a partner.
+var notOwn = &record.Refusal{Kind: record.ErrInvalid, Code: "own-institution", Advice: "the configuration alone names the house's own institution; every other one is bound by an agreement"}
 
 func (i StaffInstitution) row(id record.ObjectID) catalog.StaffInstitution {
 	row := catalog.StaffInstitution{ID: i.ID, Revision: i.Revision, Record: id, Name: i.Name, Country: i.Country, Issuer: i.Issuer, Own: i.Own,

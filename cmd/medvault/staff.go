@@ -284,7 +284,7 @@ func newInstitutionPutCommand(a *app) *cobra.Command {
 	flags.StringVar(&i.Name, "name", "", "name of the institution")
 	flags.StringVar(&i.Country, "country", "", "where it lies, ISO 3166-1 alpha-2")
 	flags.StringVar(&i.Issuer, "issuer", "", "Issuer of Patient ID of documents that name none; a patient's token is made from it")
-	flags.BoolVar(&i.Own, "own", false, "the house itself: it needs no agreement")
+	flags.BoolVar(&i.Own, "own", false, "keep it the house itself, which needs no agreement and which the configuration names")
 	flags.StringVar(&i.State, "state", staff.Active, "active or suspended")
 	at.addFlags(cmd, record.RoleAdmin)
 	return cmd
