@@ -26,6 +26,7 @@ import (
 	"medvault/api/exports"
 	"medvault/api/fhir"
 	"medvault/api/identity"
+	"medvault/api/incidents"
 	"medvault/api/operations"
 	"medvault/api/patients"
 	"medvault/api/policy"
@@ -192,6 +193,7 @@ func (s *Server) routes() http.Handler {
 	operations.Register(v1, operations.Config{Vault: s.cfg.Vault})
 	exports.Register(v1, exports.Config{Vault: s.cfg.Vault, Receivers: s.cfg.Receivers, Tokens: s.cfg.ReceiverTokens})
 	erasures.Register(v1, erasures.Config{Vault: s.cfg.Vault})
+	incidents.Register(v1, incidents.Config{Vault: s.cfg.Vault})
 	fhir.Register(known.Group("/fhir"), fhir.Config{Vault: s.cfg.Vault})
 	if s.cfg.Mount != nil {
 		s.cfg.Mount(known)

@@ -114,6 +114,11 @@ func (v *Vault) remind(ctx context.Context) error {
 		if all, err = v.dueCases(ctx, tx, today); err != nil {
 			return err
 		}
+		more, err := v.dueDossiers(ctx, tx, today)
+		if err != nil {
+			return err
+		}
+		all = append(all, more...)
 		waiting, err := tx.Breakglasses(ctx, true, "", maxResults)
 		for _, g := range waiting {
 			if !v.cfg.Now().Before(g.ReviewBy) {

@@ -217,7 +217,7 @@ func (r *rebuild) nameMissing(ctx context.Context) error {
 			return err
 		}
 		if len(ids) == 0 {
-			return errors.Join(r.resumeErasures(ctx), r.sendAway(ctx), r.thaw(ctx))
+			return errors.Join(r.resumeErasures(ctx), r.sendAway(ctx), r.thaw(ctx), r.freezeAgain(ctx))
 		}
 		last := string(ids[len(ids)-1])
 		err = r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
@@ -349,6 +349,9 @@ func (r *rebuild) thawPatient(ctx context.Context, tx *catalog.Tx, f catalog.Reb
 	}
 	p, err := tx.Patient(ctx, f.Patient)
 	if err != nil || p.State != catalog.Frozen {
+		return err
+	}
+	if still, err := frozenByPerson(ctx, tx, p.Token); err != nil || still {
 		return err
 	}
 	p.State = catalog.Active

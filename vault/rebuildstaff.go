@@ -26,5 +26,8 @@ func takeHouseRecord(ctx context.Context, tx *catalog.Tx, id record.ObjectID, re
 		}
 		return tx.PutStaffInstitution(ctx, i.row(id), true)
 	}
+	if err := takeDossiers(ctx, tx, id, recordType, value); err != nil {
+		return err
+	}
 	return takeErasures(ctx, tx, id, recordType, value)
 }

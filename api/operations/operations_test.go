@@ -14,6 +14,7 @@ import (
 	"medvault/api/documents"
 	"medvault/api/erasures"
 	"medvault/api/exports"
+	"medvault/api/incidents"
 	"medvault/api/operations"
 	"medvault/api/patients"
 	"medvault/api/policy"
@@ -32,6 +33,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	operations.Register(group, operations.Config{})
 	exports.Register(group, exports.Config{})
 	erasures.Register(group, erasures.Config{})
+	incidents.Register(group, incidents.Config{})
 	credentials.Register(group, credentials.Config{})
 	staff.Register(group, staff.Config{})
 	policy.Register(group, policy.Config{})

@@ -31,7 +31,7 @@ var importMap = map[string][]string{
 	// The front door joins the rooms.
 	"vault": {
 		"vault/record", "vault/access", "vault/consent", "vault/residency", "vault/retention",
-		"vault/rights", "vault/alarm", "vault/breach", "vault/staff", "vault/workday", "vault/audit", "vault/atna", "vault/catalog",
+		"vault/rights", "vault/alarm", "vault/breach", "vault/evidence", "vault/staff", "vault/workday", "vault/audit", "vault/atna", "vault/catalog",
 		"storage", "storage/replica", "keys", "keys/envelope", "keys/token", "imaging", "imaging/subject", // what people write must not name the patient
 	},
 	"vault/record":    {},
@@ -41,6 +41,7 @@ var importMap = map[string][]string{
 	"vault/retention": {"vault/record"},
 	"vault/rights":    {"vault/record"},
 	"vault/breach":    {"vault/record"},
+	"vault/evidence":  {}, // the report of a quarter as people read it
 	"vault/workday":   {},
 	"vault/alarm":     {}, // by which way people are told, and what
 	"vault/staff":     {"vault/record"},

@@ -18,6 +18,11 @@ const (
 	BreakglassOverdue Kind = "break-glass-overdue"
 	GuardianConsent   Kind = "guardian-consent-missing" // a child's documents lie in quarantine
 	Certification     Kind = "certification-expired"    // of a region
+
+	BreachDueSoon       Kind = "breach-due-soon" // not everybody was told of a breach
+	BreachOverdue       Kind = "breach-overdue"  // again every day
+	FindingOverdue      Kind = "finding-overdue"
+	AccessReviewOverdue Kind = "access-review-overdue"
 )
 
 // Alarm is what is told. It holds no patient data and no patient token.
@@ -49,12 +54,17 @@ func (a Alarm) Subject() string {
 
 func subjects() map[Kind]string {
 	return map[Kind]string{
-		CaseOpened:        "A request has come in / 收到新的请求",
-		CaseDueSoon:       "A request is due soon / 请求即将到期",
-		CaseOverdue:       "A request is overdue / 请求已逾期",
-		BreakglassOpened:  "Somebody was let in in an emergency / 发生紧急查阅",
-		BreakglassOverdue: "An emergency has not been reviewed in time / 紧急查阅未按时复核",
-		GuardianConsent:   "A guardian has to be asked / 需要征求监护人同意",
-		Certification:     "The certification of a region has expired / 存储区域的认证已过期",
+		CaseOpened:          "A request has come in / 收到新的请求",
+		CaseDueSoon:         "A request is due soon / 请求即将到期",
+		CaseOverdue:         "A request is overdue / 请求已逾期",
+		BreakglassOpened:    "Somebody was let in in an emergency / 发生紧急查阅",
+		BreakglassOverdue:   "An emergency has not been reviewed in time / 紧急查阅未按时复核",
+		GuardianConsent:     "A guardian has to be asked / 需要征求监护人同意",
+		BreachDueSoon:       "Patients or authorities must be told of a breach / 须尽快告知安全事件",
+		BreachOverdue:       "Patients or authorities were not told of a breach in time / 未按时告知安全事件",
+		FindingOverdue:      "A finding has not been mended in time / 安全问题未按时整改",
+		AccessReviewOverdue: "The review of who has access is overdue / 权限复核已逾期",
+
+		Certification: "The certification of a region has expired / 存储区域的认证已过期",
 	}
 }
