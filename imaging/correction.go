@@ -8,9 +8,9 @@ import (
 // Correction is what a patient's record says instead of what their documents say, from
 // one moment on.
 type Correction struct {
-	At     time.Time
-	System string            // whose record it is: Modifying System (0400,0563)
-	Values map[string]string // by DICOM keyword, see Correctable; "" says that nothing is known
+	At     time.Time         `json:"at"`
+	System string            `json:"system"` // whose record it is: Modifying System (0400,0563)
+	Values map[string]string `json:"values"` // by DICOM keyword, see Correctable; "" says that nothing is known
 }
 
 // Correctable are the keywords of what can be corrected (PS3.3 C.7.1.1 and C.2.3), in the

@@ -120,7 +120,11 @@ func (all corrections) identity(document record.ObjectID, id imaging.Identity) i
 
 // stated is what is said of the patient of an upload: what its document says, corrected.
 func (in *incoming) stated() imaging.Identity {
-	return in.corrections.identity(in.supersedes, in.identity)
+	id := in.identity
+	if in.moved != nil {
+		id = corrections{{Correction: *in.moved}}.identity("", id)
+	}
+	return in.corrections.identity(in.supersedes, id)
 }
 
 // correctedTags are the attributes of search results that a correction changes.
@@ -290,5 +294,5 @@ func (v *Vault) identityOfDocument(ctx context.Context, id record.ObjectID) (ima
 		return imaging.Identity{}, err
 	}
 	defer in.close() // reading: everything that counts was said by Read
-	return in.identity, nil
+	return in.stated(), nil
 }

@@ -232,3 +232,96 @@ func TestARebuildBringsCorrectionsBack(t *testing.T) {
 	}
 	check(vaulttest.New(t, o))
 }
+
+// moved waits until a patient has no documents left.
+func moved(t *testing.T, h *vaulttest.House, id record.ObjectID, to record.PatientToken) {
+	t.Helper()
+	eventually(t, "the document is the other patient's", func() bool {
+		o, err := h.Open(t.Context(), clinician, vault.Ref{Document: id})
+		return err == nil && o.Documents[0].Patient == to
+	})
+}
+
+// Two Patient IDs of one person: everything moves, what comes later follows, and it can
+// be undone.
+func TestTwoPatientsBecomeOneAndTwoAgain(t *testing.T) {
+	t.Parallel()
+	clock := at(t, "2026-11-22T08:00:00Z")
+	o := vaulttest.Options{Dir: t.TempDir(), Now: clock.now}
+	h := vaulttest.New(t, o)
+	p, twin := patient(), imagingtest.NewPatient(8)
+	doc := ct(twin, 1)
+	kept, r := put(t, h, ct(p, 1)), put(t, h, doc)
+	treat(t, h, kept.Patient)
+	treat(t, h, r.Patient)
+	step := func() { clock.set(clock.now().Add(time.Second)) }
+	if _, err := h.MoveDocuments(t.Context(), dpo, r.Patient, vault.NewMove{To: kept.Patient, Reason: "one person"}); err != nil {
+		t.Fatalf("MoveDocuments = %v", err)
+	}
+	moved(t, h, r.ID, kept.Patient)
+	check := func(h *vaulttest.House) {
+		t.Helper()
+		d := open(t, h, clinician, vault.Ref{Document: r.ID})[0]
+		in, err := dicom.New().Begin(bytes.NewReader(read(t, d)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := in.Identity(); id.PatientID != p.ID || id.PatientName != p.Name || d.Patient != kept.Patient {
+			t.Errorf("the moved document says %q, %q", id.PatientID, id.PatientName)
+		}
+		if as := open(t, h, clinician, vault.Ref{Document: r.ID, AsReceived: true})[0]; !bytes.Equal(read(t, as), doc) {
+			t.Error("the original is not what came in")
+		}
+		eventually(t, "it is found by the other's id alone", func() bool { return found(t, h, "PatientID", p.ID) >= 2 && found(t, h, "PatientID", twin.ID) == 0 })
+	}
+	check(h)
+	later := put(t, h, imagingtest.CT(twin, imagingtest.Options{Study: 9, Series: 1, Instance: 1, Rows: 16, Columns: 16}))
+	if later.Patient != kept.Patient {
+		t.Errorf("a later document under the old Patient ID went to %s; want %s", later.Patient, kept.Patient)
+	}
+	step() // past the time for which the old one stays
+	settled(t, h)
+	loseCatalog(t, h)
+	if _, err := vaulttest.Rebuild(t.Context(), o, "cn-north"); err != nil {
+		t.Fatalf("Rebuild = %v", err)
+	}
+	h = vaulttest.New(t, o)
+	check(h)
+	if again := put(t, h, imagingtest.CT(twin, imagingtest.Options{Study: 9, Series: 1, Instance: 2, Rows: 16, Columns: 16})); again.Patient != kept.Patient {
+		t.Errorf("after a rebuild a document under the old Patient ID went to %s; want %s", again.Patient, kept.Patient)
+	}
+	step()
+	if _, err := h.MoveDocuments(t.Context(), dpo, kept.Patient, vault.NewMove{To: r.Patient, Documents: []record.ObjectID{r.ID}, Reason: "two persons after all"}); err != nil {
+		t.Fatalf("MoveDocuments back = %v", err)
+	}
+	moved(t, h, r.ID, r.Patient)
+	if d := open(t, h, clinician, vault.Ref{Document: r.ID})[0]; !bytes.Equal(read(t, d), doc) {
+		t.Error("moved back, the document still says it is another's")
+	}
+	if last := put(t, h, imagingtest.CT(twin, imagingtest.Options{Study: 9, Series: 1, Instance: 3, Rows: 16, Columns: 16})); last.Patient != r.Patient {
+		t.Errorf("a later document went to %s; want %s", last.Patient, r.Patient)
+	}
+}
+
+func TestWhatIsProtectedDoesNotMove(t *testing.T) {
+	t.Parallel()
+	h := vaulttest.New(t, vaulttest.Options{})
+	p, other := put(t, h, ct(patient(), 1)), put(t, h, ct(imagingtest.NewPatient(8), 1))
+	move := func(n vault.NewMove) error {
+		n.Reason = "one person"
+		_, err := h.MoveDocuments(t.Context(), dpo, p.Patient, n)
+		return err
+	}
+	wantRefusal(t, "to nobody", move(vault.NewMove{To: "pbbbbbbbbbbbbbbbbbbbbbbbbbb"}), "not-found")
+	wantRefusal(t, "to itself", move(vault.NewMove{To: p.Patient}), "bad-target")
+	wantRefusal(t, "another's document", move(vault.NewMove{To: other.Patient, Documents: []record.ObjectID{other.ID}}), "document-unknown")
+	consentTo(t, h, p.Patient, vault.NewConsent{Purpose: record.PurposeQuality, Decision: "refuse"})
+	wantRefusal(t, "past a refusal", move(vault.NewMove{To: other.Patient}), "protected")
+	consentTo(t, h, other.Patient, vault.NewConsent{Purpose: record.PurposeQuality, Decision: "refuse"})
+	if err := move(vault.NewMove{To: other.Patient}); err != nil {
+		t.Errorf("MoveDocuments where both refuse = %v", err)
+	}
+	if _, err := h.MoveDocuments(t.Context(), clinician, other.Patient, vault.NewMove{To: p.Patient, Reason: "one person"}); err == nil {
+		t.Error("a clinician moved documents")
+	}
+}

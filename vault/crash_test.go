@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 			err = loadForEver(dir, os.Getenv(crashLoad) == "all")
 		case os.Getenv(crashLanes) != "":
 			err = storeForLanes(dir, os.Getenv(crashLanes))
+		case os.Getenv(crashRedact) != "":
+			err = redactForEver(dir, os.Getenv(crashRedact))
 		case os.Getenv(crashRelease) != "":
 			err = releaseAndDie(dir, point)
 		default:

@@ -191,7 +191,7 @@ func (e *collector) accessReviews(s *evidence.Section) error {
 }
 
 func (e *collector) privilegedUse(s *evidence.Section) error {
-	begin(s, "privileged-use", "What privileged people did", "3.4, 3.6")
+	begin(s, "privileged-use", "What privileged people did, in leaves of the log", "3.4, 3.6")
 	for _, p := range e.people {
 		if !privileged(p.Roles) {
 			continue

@@ -492,7 +492,10 @@ func (v *Vault) shown(ctx context.Context, id record.ObjectID, p catalog.Patient
 	if err := readPart(ctx, o, envelope.Who, &w); err != nil {
 		return nil, fmt.Errorf("open %s: %w", id, err)
 	}
-	return all, unmarshalInto(all, w.Attributes)
+	if err := unmarshalInto(all, w.Attributes); err != nil || w.Moved == nil {
+		return all, err
+	}
+	return all, corrections{{Correction: *w.Moved}}.correct("", all)
 }
 
 func unmarshalInto(all map[string]json.RawMessage, data json.RawMessage) error {

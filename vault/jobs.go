@@ -63,7 +63,7 @@ func newJob(kind, key string, payload any, at time.Time) catalog.Job {
 func (v *Vault) work(ctx context.Context) {
 	owner := string(record.NewObjectID())
 	for ctx.Err() == nil {
-		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobAlarm, jobRenew, jobReach, jobPrepare, jobCertify, jobCare, jobKnown, jobRedact, jobReindex, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
+		jobs, err := v.cfg.Catalog.Lease(ctx, []string{jobAlarm, jobRenew, jobReach, jobPrepare, jobCertify, jobCare, jobKnown, jobRedact, jobReindex, jobMove, jobWalk, jobList, jobRederive}, 1, v.cfg.Lease, owner)
 		if err != nil && ctx.Err() == nil {
 			v.cfg.Log.Error("lease a job", "err", err)
 		}
@@ -163,6 +163,8 @@ func (v *Vault) do(ctx context.Context, job catalog.Job, owner string) error {
 		return v.lookAtReports(ctx, job, owner)
 	case jobReindex:
 		return v.reindex(ctx, job, owner)
+	case jobMove:
+		return v.moveJob(ctx, job, owner)
 	}
 	var o objectPayload
 	if err := json.Unmarshal(job.Payload, &o); err != nil {

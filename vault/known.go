@@ -77,6 +77,14 @@ func (v *Vault) acquainted(ctx context.Context, p catalog.Patient, k patientKeys
 	return who, nil
 }
 
+// both is what is known of two patients.
+func both(a, b subject.Known) subject.Known {
+	a.Names, a.IDs, a.Dates = append(a.Names, b.Names...), append(a.IDs, b.IDs...), append(a.Dates, b.Dates...)
+	a.Phones, a.Addresses = append(a.Phones, b.Phones...), append(a.Addresses, b.Addresses...)
+	a.Emails, a.Others = append(a.Emails, b.Emails...), append(a.Others, b.Others...)
+	return a
+}
+
 func (v *Vault) acquaintanceOf(all subject.Known) acquaintance {
 	for _, list := range []*[]string{&all.Names, &all.IDs, &all.Dates, &all.Phones, &all.Addresses, &all.Emails, &all.Others} {
 		slices.Sort(*list)

@@ -185,7 +185,7 @@ func (v *Vault) sift(ctx context.Context, tx *catalog.Tx, a record.Actor, d cata
 	if err != nil {
 		return err
 	}
-	if decision.View == record.ViewOriginal && !found.asReceived {
+	if decision.View == record.ViewOriginal {
 		if found.corrected[d.Patient], err = correctionRows(ctx, tx, p); err != nil {
 			return err
 		}
@@ -346,19 +346,25 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 	if w.TransferSyntax != "" {
 		h.TransferSyntax = w.TransferSyntax
 	}
-	return h, v.correctHandle(ctx, h, found.corrected[d.Patient])
+	if found.asReceived {
+		return h, nil
+	}
+	return h, v.correctHandle(ctx, h, w.Moved, found.corrected[d.Patient])
 }
 
 // correctHandle makes a document carry the corrections of its patient, where it can.
-func (v *Vault) correctHandle(ctx context.Context, h *Handle, rows []correctionRow) error {
-	if _, can := h.scrubber.(imaging.Corrector); !can || len(rows) == 0 {
+func (v *Vault) correctHandle(ctx context.Context, h *Handle, moved *imaging.Correction, rows []correctionRow) error {
+	if _, can := h.scrubber.(imaging.Corrector); !can || moved == nil && len(rows) == 0 {
 		return nil
 	}
 	all, err := v.openCorrections(ctx, rows)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", h.ID, err)
 	}
-	if h.corrections = all.about(h.ID); len(h.corrections) > 0 {
+	if h.corrections = all.about(h.ID); moved != nil {
+		h.corrections = append([]imaging.Correction{*moved}, h.corrections...)
+	}
+	if len(h.corrections) > 0 {
 		h.Corrected, h.Size, h.SHA256 = true, -1, ""
 	}
 	return nil

@@ -154,6 +154,9 @@ func (v *Vault) admit(ctx context.Context, a record.Actor, in *incoming) (p cata
 	if err == nil && !d.Allow {
 		err = v.refuse(ctx, store)
 	}
+	if err == nil && in.aliased {
+		err = v.nameAs(ctx, in, p)
+	}
 	return p, known, err
 }
 
@@ -173,6 +176,13 @@ func (v *Vault) recognise(ctx context.Context, tx *catalog.Tx, in *incoming) (ca
 			return catalog.Patient{Token: in.patient, Generation: 1, State: catalog.Active, Country: v.cfg.Home, Created: v.cfg.Now()}, nil
 		}
 		p, err = tx.Patient(ctx, in.patient)
+	}
+	if err == nil && p.Corrected > 0 { // all of their documents may have moved to another
+		named := in.patient
+		if in.patient, err = tx.AliasOf(ctx, named); err == nil && in.patient != named {
+			in.aliased = true
+			p, err = tx.Patient(ctx, in.patient)
+		}
 	}
 	if err == nil && p.Corrected != in.correctedAs {
 		err = errCorrected

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 
 	"medvault/vault/catalog"
 	"medvault/vault/record"
@@ -46,6 +48,52 @@ func applyCorrection(ctx context.Context, tx *catalog.Tx, kind string, p record.
 		return err
 	}
 	return nil
+}
+
+// settleMoves makes what comes later follow the documents that moved, and orders again
+// the last move between two patients: what has moved already is there no more.
+func (r *rebuild) settleMoves(ctx context.Context) error {
+	var moves []Move
+	for after := record.ObjectID(""); ; {
+		var page []catalog.Object
+		err := r.v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+			page, err = tx.Records(ctx, recordMove, after, rebuildPage)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, o := range page {
+			value, err := r.recordOf(ctx, o)
+			if err != nil {
+				return err
+			}
+			var m Move
+			if err := json.Unmarshal(value, &m); err != nil {
+				return fmt.Errorf("record %s: %w: %w", o.ID, errNotWhole, err)
+			}
+			moves, after = append(moves, m), o.ID
+		}
+	}
+	slices.SortFunc(moves, func(a, b Move) int { return a.Recorded.Compare(b.Recorded) })
+	last := make(map[[2]record.PatientToken]Move)
+	return r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		for _, m := range moves {
+			if err := r.v.redirect(ctx, tx, m); err != nil && !errors.Is(err, record.ErrConflict) {
+				return err
+			}
+			last[[2]record.PatientToken{min(m.From, m.To), max(m.From, m.To)}] = m
+		}
+		for _, m := range last {
+			if err := tx.Enqueue(ctx, newJob(jobMove, string(m.ID), m, r.v.cfg.Now())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // settleCorrections makes what holds count: categories, birth dates, and what the patients

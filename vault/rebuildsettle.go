@@ -37,7 +37,7 @@ func (r *rebuild) settle(ctx context.Context) error {
 			}
 		}
 	}
-	if err := r.settleCorrections(ctx); err != nil {
+	if err := errors.Join(r.settleMoves(ctx), r.settleCorrections(ctx)); err != nil {
 		return err
 	}
 	return r.followConsents(ctx)

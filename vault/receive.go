@@ -33,12 +33,13 @@ type incoming struct {
 	category string
 	labelled bool // the sender chose the category
 	title    string
-	media    string          // of the original, where the kind does not say it
-	birth    string          // as the sender states it, who has no other place for it
-	by       string          // who sent it
-	country  string          // the patient's home
-	review   record.ObjectID // of what is superseded
-	aliased  bool            // the patient was found by a corrected Patient ID
+	media    string              // of the original, where the kind does not say it
+	birth    string              // as the sender states it, who has no other place for it
+	by       string              // who sent it
+	country  string              // the patient's home
+	review   record.ObjectID     // of what is superseded
+	aliased  bool                // the patient was found by another Patient ID than their own
+	moved    *imaging.Correction // of a document that says it is another's
 
 	corrections corrections // of the patient
 	correctedAs int64       // how often they had changed when they were read

@@ -61,6 +61,8 @@ type who struct {
 	Size           int64           `json:"size"`                  // of the original
 	SHA256         string          `json:"sha256"`                // hex, of the original
 	Stored         label           `json:"stored,omitzero"`
+
+	Moved *imaging.Correction `json:"moved,omitempty"` // whose it is, where the document says it is another's
 }
 
 // facts are what is sealed about the content, under the content key.
@@ -84,7 +86,7 @@ type label struct {
 	By       string    `json:"by,omitempty"`       // who stored a document
 	At       time.Time `json:"at,omitzero"`
 	Country  string    `json:"country,omitempty"` // the patient's home
-	Aliased  bool      `json:"aliased,omitempty"` // a document that came under a Patient ID to which the patient's was corrected
+	Aliased  bool      `json:"aliased,omitempty"` // a document whose Patient ID is another's than the patient's, who is known under both
 }
 
 // seal takes the identity out of a document and seals both halves in one pass.
@@ -157,6 +159,7 @@ func (v *Vault) sealInto(ctx context.Context, s *sealed, in *incoming) error {
 		TransferSyntax: in.identity.TransferSyntax, PatientID: in.identity.PatientID, Issuer: in.identity.Issuer, Title: in.title, BirthDate: in.birth, PatientName: in.patientName, MediaType: in.media,
 		Size: size, SHA256: hex.EncodeToString(sum[:]),
 		Stored: label{Category: in.category, By: in.by, At: v.cfg.Now().UTC(), Country: in.country, Aliased: in.aliased},
+		Moved:  in.moved,
 	}); err != nil {
 		return err
 	}

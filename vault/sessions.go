@@ -168,6 +168,9 @@ func (v *Vault) OwnSessions(ctx context.Context, a record.Actor, idle time.Durat
 // EndSession ends a session of the person's own, with a leaf. Somebody else's, unknown or
 // ended: ErrNotFound.
 func (v *Vault) EndSession(ctx context.Context, a record.Actor, id record.ObjectID) error {
+	if _, err := record.ParseObjectID(string(id)); err != nil { // what is no id stands in no leaf
+		return v.inVain(ctx, act{Actor: a, Action: ActionSessionEnded}, record.ErrNotFound)
+	}
 	ending := act{Actor: a, Action: ActionSessionEnded, Object: id}
 	leaf := v.leaf(ending, allowed)
 	err := v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {

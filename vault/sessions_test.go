@@ -50,3 +50,18 @@ func TestAPersonHasTenSessions(t *testing.T) {
 		t.Errorf("the last end = %+v, %v; want its reason", l, err)
 	}
 }
+
+// What is no id is as absent as any other session, and is asked for in vain likewise.
+func TestWhatIsNoSessionIsAbsent(t *testing.T) {
+	t.Parallel()
+	h := vaulttest.New(t, vaulttest.Options{})
+	for _, id := range []record.ObjectID{"", "no id at all", "00000000000000000000000000000000"} {
+		before := len(reasons(t, h, vault.ActionSessionEnded))
+		if err := h.EndSession(t.Context(), clinician, id); !errors.Is(err, record.ErrNotFound) || errors.Is(err, record.ErrUnavailable) {
+			t.Errorf("EndSession(%q) = %v; want not found", id, err)
+		}
+		if after := reasons(t, h, vault.ActionSessionEnded); len(after) != before+1 || after[0] != "absent" {
+			t.Errorf("%q: the log has %q; want one more, absent", id, after)
+		}
+	}
+}

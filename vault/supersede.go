@@ -27,6 +27,7 @@ type supersession struct {
 	decision *decision        // of a person who has looked at the old one
 	known    *acquaintance    // what to redact by; nil: it is gathered where it is needed
 	giveUp   bool             // what is to be redacted stays held
+	moved    *moving          // to another patient
 	// accept looks at what the document became before anything is stored; its error ends
 	// the supersession.
 	accept func(imaging.Scrubbed) error
@@ -61,6 +62,10 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 	if err != nil {
 		return "", err
 	}
+	owner := patient
+	if s.moved != nil {
+		patient = s.moved.to
+	}
 	k, err := v.openKeys(ctx, patient)
 	if err != nil {
 		return "", err
@@ -70,6 +75,9 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 		return "", err
 	}
 	defer in.close()
+	if s.moved != nil {
+		in.arrive(v, *s.moved)
+	}
 	in.country = patient.Country
 	if in.corrections, err = v.correctionsOf(ctx, patient); err != nil {
 		return "", err
@@ -82,6 +90,13 @@ func (v *Vault) supersede(ctx context.Context, s supersession) (record.ObjectID,
 		who, err := v.acquainted(ctx, patient, k)
 		if err != nil {
 			return "", err
+		}
+		if s.moved != nil { // the document names whom it was stored under
+			other, err := v.acquainted(ctx, owner, was)
+			if err != nil {
+				return "", err
+			}
+			who = v.acquaintanceOf(both(who.Known, other.Known))
 		}
 		s.known = &who
 	}
@@ -176,6 +191,7 @@ func (v *Vault) comeInAgain(ctx context.Context, s supersession, k patientKeys) 
 		return nil, errors.Join(fmt.Errorf("read %s again: %w", s.old.ID, uploadError(err)), original.Close())
 	}
 	in.identity = in.Incoming.Identity()
+	in.moved = was.Moved
 	in.identity.PatientID, in.identity.Issuer, in.aliased = was.PatientID, was.Issuer, was.Stored.Aliased // with the uploader's default
 	if in.birth = was.BirthDate; in.birth != "" {
 		in.identity.BirthDate = in.birth
@@ -207,7 +223,10 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 	what := s.act
 	what.Object = sealed.id
 	_, err = v.perform(ctx, what, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {
-		now, err := tx.LockPatient(ctx, p.Token)
+		if err := lockOwners(ctx, tx, p.Token, s.old.Patient); err != nil {
+			return err
+		}
+		now, err := tx.Patient(ctx, p.Token)
 		if err != nil {
 			return err
 		}

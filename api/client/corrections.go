@@ -31,3 +31,10 @@ func (c *Client) Corrections(ctx context.Context, p record.PatientToken) ([]vaul
 	err := c.call(ctx, http.MethodGet, correctionsOf(p), nil, &answer)
 	return answer.Corrections, err
 }
+
+// MoveDocuments orders that documents of a patient become another's.
+func (c *Client) MoveDocuments(ctx context.Context, from record.PatientToken, n vault.NewMove) (vault.Move, error) {
+	var m vault.Move
+	err := c.call(ctx, http.MethodPost, "/api/v1/patients/"+url.PathEscape(string(from))+"/moves", n, &m)
+	return m, err
+}

@@ -49,3 +49,24 @@ func (f *face) listCorrections(c *gin.Context) {
 	}
 	answer.JSON(c, http.StatusOK, Corrections{list})
 }
+
+const wantMove = `{"to": "p…", "documents": ["…"], "reason": "…"}; without documents all move, and what comes later follows`
+
+func (f *face) moveDocuments(c *gin.Context) {
+	patient, err := patientOf(c)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	var body vault.NewMove
+	if err := answer.Body(c.Request.Body, &body, wantMove); err != nil {
+		answer.Error(c, err)
+		return
+	}
+	move, err := f.vault.MoveDocuments(c.Request.Context(), answer.Actor(c), patient, body)
+	if err != nil {
+		answer.Error(c, err)
+		return
+	}
+	answer.JSON(c, http.StatusAccepted, move)
+}

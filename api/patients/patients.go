@@ -36,6 +36,7 @@ func Register(r gin.IRouter, cfg Config) {
 	r.DELETE("/patients/:token/guardians/:id", ending(f.vault.EndGuardian))
 	r.POST("/patients/:token/corrections", f.correct)
 	r.GET("/patients/:token/corrections", f.listCorrections)
+	r.POST("/patients/:token/moves", f.moveDocuments)
 	r.DELETE("/patients/:token/corrections/:id", ending(f.vault.Uncorrect))
 	r.POST("/breakglass", f.breakGlass)
 	r.GET("/breakglass", f.listBreakglass)

@@ -17,7 +17,7 @@ import (
 
 func newCorrectionsCommand(a *app) *cobra.Command {
 	return newGroup("corrections", "what a patient's record says instead of their documents",
-		newCorrectionsAddCommand(a), newCorrectionsUndoCommand(a), newCorrectionsListCommand(a))
+		newCorrectionsAddCommand(a), newCorrectionsUndoCommand(a), newCorrectionsListCommand(a), newCorrectionsMoveCommand(a))
 }
 
 func newCorrectionsAddCommand(a *app) *cobra.Command {
@@ -164,4 +164,53 @@ func correctionRows(list []vault.Correction) [][]string {
 		rows = append(rows, []string{string(c.ID), strings.Join(says, ", "), document, c.By, c.Recorded.Local().Format(time.DateTime), optionalTime(c.Undone)})
 	}
 	return rows
+}
+
+func newCorrectionsMoveCommand(a *app) *cobra.Command {
+	var at connection
+	var n vault.NewMove
+	var documents []string
+	cmd := &cobra.Command{
+		Use:   "move FROM TO",
+		Short: "make documents of one patient another's: two Patient IDs of one person, or a wrong one",
+		Long: "move seals documents anew under the keys of the patient they belong to, in the background, and\nshows them with that patient's name, id, birth date and sex. Without --document all move, and\nwhat comes later under the first Patient ID goes to the second patient. Moving back undoes it.\n\n" +
+			"FROM and TO are patient tokens; documents of both are stored.",
+		Example: "  medvault corrections move p… p… --reason 'one person with two numbers'",
+		Args:    wantArgs(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, d := range documents {
+				id, err := record.ParseObjectID(d)
+				if err != nil {
+					return usagef("corrections move: %w", err)
+				}
+				n.Documents = append(n.Documents, id)
+			}
+			return a.moveDocuments(cmd.Context(), &at, args[0], args[1], n)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&documents, "document", nil, "only this one; may be given again")
+	f.StringVar(&n.Case, "case", "", "the case in which it was decided")
+	f.StringVar(&n.Reason, "reason", "", "why; sealed (required)")
+	at.addFlags(cmd, record.RoleDPO)
+	return cmd
+}
+
+func (a *app) moveDocuments(ctx context.Context, at *connection, from, to string, n vault.NewMove) error {
+	token, err := record.ParsePatientToken(from)
+	if err != nil {
+		return usagef("corrections move: %w", err)
+	}
+	if n.To, err = record.ParsePatientToken(to); err != nil {
+		return usagef("corrections move: %w", err)
+	}
+	server, err := at.open()
+	if err != nil {
+		return err
+	}
+	m, err := server.MoveDocuments(ctx, token, n)
+	if err != nil {
+		return err
+	}
+	return a.print(m, func(w io.Writer) { io.WriteString(w, "ordered: "+string(m.ID)+"\n") })
 }

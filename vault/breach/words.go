@@ -24,7 +24,7 @@ func acts() map[string]words {
 
 func categories() map[string]words {
 	return map[string]words{
-		"imaging": {"medical images", "医学影像"}, "diagnosis": {"diagnoses", "诊断"}, "result": {"examination results", "检查结果"},
+		"imaging": {"medical images", "医学影像"}, "report": {"reports", "报告"}, "diagnosis": {"diagnoses", "诊断"}, "result": {"examination results", "检查结果"},
 		"history": {"medical history", "病史"}, "treatment-plan": {"treatment plans", "治疗方案"}, "prescription": {"prescriptions", "处方"},
 		"allergy": {"allergies", "过敏史"}, "other": {"other medical documents", "其他医疗文档"}, "": {"other medical documents", "其他医疗文档"},
 	}

@@ -162,3 +162,16 @@ func (t *Tx) ReplacePatientTerms(ctx context.Context, p record.PatientToken, val
 	}
 	return attempt(t.insertTerms(ctx, p, owned), "terms of %s", p)
 }
+
+// DropAlias ends what a token leads to.
+func (t *Tx) DropAlias(ctx context.Context, token record.PatientToken) error {
+	var b builder
+	b.add("DELETE FROM aliases WHERE token = ?", string(token))
+	_, err := t.exec(ctx, &b)
+	return attempt(err, "end alias")
+}
+
+// CountCorrection makes whoever has read a locked patient look again.
+func (t *Tx) CountCorrection(ctx context.Context, p record.PatientToken) error {
+	return attempt(t.countCorrection(ctx, p), "count a correction of %s", p)
+}

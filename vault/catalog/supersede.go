@@ -26,7 +26,11 @@ func (t *Tx) supersede(ctx context.Context, old record.ObjectID, d Document) err
 	if err != nil {
 		return err
 	}
-	if err := t.q.DeleteTerms(ctx, query.DeleteTermsParams{Patient: string(d.Patient), Owner: string(old)}); err != nil {
+	was, err := t.Object(ctx, old) // which may have been another patient's
+	if err != nil {
+		return err
+	}
+	if err := t.q.DeleteTerms(ctx, query.DeleteTermsParams{Patient: string(was.Patient), Owner: string(old)}); err != nil {
 		return err
 	}
 	if err := t.insertDocument(ctx, d); err != nil {
