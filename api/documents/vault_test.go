@@ -126,7 +126,6 @@ func TestRefusedDocumentsLeaveNothing(t *testing.T) {
 	}{
 		{"no patientId", form("file", report), 400, "missing-patient-id"},
 		{"neither PDF nor DICOM", form("patientId", p.ID, "file", "a letter"), 422, ""},
-		{"encrypted", form("patientId", p.ID, "file", string(imagingtest.EncryptedReport(p))), 422, ""},
 		{"a damaged PDF, held", form("patientId", p.ID, "file", "%PDF-1.4\n"), 422, "pdf-broken"},
 		{"a damaged PDF, streamed", form("patientId", p.ID, "issuer", "", "category", "", "title", "", "file", "%PDF-1.4\n"), 422, "pdf-broken"},
 		{"cut while held", form("patientId", p.ID, "file", report)[:300], 400, "form-cut"},

@@ -16,8 +16,8 @@ func Report(p Patient) []byte {
 	return w.Bytes()
 }
 
-// EncryptedReport has an Encrypt dictionary in its trailer (ISO 32000-1 7.6).
-// The strings themselves are not ciphered.
+// EncryptedReport has an Encrypt dictionary in its trailer (ISO 32000-1 7.6), whose
+// keys fit no password. The strings themselves are not ciphered.
 func EncryptedReport(p Patient) []byte {
 	w := newPDF("1.4")
 	writeReport(w, p)

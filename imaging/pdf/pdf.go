@@ -1,8 +1,9 @@
 // Package pdf takes PDFs into the vault. The original is kept whole in the restore
 // script, which only the identity key opens; the content is empty, and the
 // de-identified view is withheld until pages can be redacted. A document is
-// streamed and looked at on the way (structure.go): what is encrypted or broken
-// could never be redacted and is refused.
+// streamed and looked at on the way (structure.go): what is broken could never be
+// redacted and is refused. What is encrypted is taken: most such files open without a
+// password, and whether one does is known when it is redacted (HeldPassword).
 package pdf
 
 import (

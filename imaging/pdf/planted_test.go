@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"text/tabwriter"
+	"time"
 
 	"medvault/imaging/imagingtest/reports"
 	"medvault/imaging/mention"
@@ -24,6 +25,7 @@ type tally struct {
 	leaks                          int // planted values that other programs still find
 	kept, wanted                   int // words
 	bytes, pages                   int
+	cpu                            time.Duration // of the process that opens PDFs; OCR is not in it
 }
 
 // TestPlantedIdentifiersAreGone redacts reports with an answer key, looks for what was planted
@@ -132,7 +134,7 @@ func scoreReport(t *testing.T, redactor *pdf.Redactor, tools reports.Tools, r re
 	} else {
 		one.held = 1
 	}
-	one.bytes, one.pages = len(got.PDF), got.Pages
+	one.bytes, one.pages, one.cpu = len(got.PDF), got.Pages, got.CPU
 	raw, layout, err := tools.Text(ctx, got.PDF)
 	if err != nil {
 		t.Errorf("%s: %v", r.Name, err)
@@ -177,7 +179,7 @@ func scoreReport(t *testing.T, redactor *pdf.Redactor, tools reports.Tools, r re
 
 func (a *tally) add(b tally) {
 	a.reports, a.released, a.held, a.blank = a.reports+b.reports, a.released+b.released, a.held+b.held, a.blank+b.blank
-	a.leaks, a.kept, a.wanted, a.bytes, a.pages = a.leaks+b.leaks, a.kept+b.kept, a.wanted+b.wanted, a.bytes+b.bytes, a.pages+b.pages
+	a.leaks, a.kept, a.wanted, a.bytes, a.pages, a.cpu = a.leaks+b.leaks, a.kept+b.kept, a.wanted+b.wanted, a.bytes+b.bytes, a.pages+b.pages, a.cpu+b.cpu
 }
 
 // judge prints a line for each family and asks for what was promised: nothing planted
@@ -185,14 +187,14 @@ func (a *tally) add(b tally) {
 func judge(t *testing.T, families map[string]*tally) {
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "family\treports\treleased\theld\tno view\tleft\twords\tkB a page")
+	fmt.Fprintln(w, "family\treports\treleased\theld\tno view\tleft\twords\tkB a page\tCPU s a page")
 	sum := &tally{}
 	row := func(name string, f *tally) {
 		words := "-"
 		if f.wanted > 0 {
 			words = fmt.Sprintf("%.2f %%", 100*float64(f.kept)/float64(f.wanted))
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\n", name, f.reports, f.released, f.held, f.blank, f.leaks, words, f.bytes/1000/max(f.pages, 1))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%.2f\n", name, f.reports, f.released, f.held, f.blank, f.leaks, words, f.bytes/1000/max(f.pages, 1), f.cpu.Seconds()/float64(max(f.pages, 1)))
 	}
 	for _, name := range reports.Families() {
 		if f := families[name]; f != nil {

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"medvault/imaging"
@@ -39,8 +40,8 @@ type structure struct {
 }
 
 type section struct {
-	at              int64
-	encrypted, root bool
+	at   int64
+	root bool
 }
 
 // Write looks at p. It never fails.
@@ -66,15 +67,7 @@ func (s *structure) verdict() error {
 	case !s.started:
 		return broken(size, "it does not say where its cross-reference is")
 	}
-	sections := s.current()
-	rooted := false
-	for _, x := range sections {
-		if x.encrypted {
-			return &imaging.Refusal{Code: "pdf-encrypted", Offset: x.at, Advice: "the PDF is encrypted; save it without password and restrictions and send that"}
-		}
-		rooted = rooted || x.root
-	}
-	if !rooted {
+	if !slices.ContainsFunc(s.current(), func(x section) bool { return x.root }) {
 		return broken(size, "it has no cross-reference that names its pages")
 	}
 	return nil
@@ -125,7 +118,7 @@ func (s *structure) look(limit int) {
 	})
 	s.each("trailer", limit, func(i int) {
 		if d, ok := s.dictionary(i + len("trailer")); ok && len(s.trailers) < maxSections {
-			s.trailers = append(s.trailers, section{s.base + int64(i), d.encrypted, d.root})
+			s.trailers = append(s.trailers, section{s.base + int64(i), d.root})
 		}
 	})
 	s.each("obj", limit, s.object)
@@ -160,7 +153,7 @@ func (s *structure) object(i int) {
 		return
 	}
 	if d.crossReference && len(s.streams) < maxSections {
-		s.streams = append(s.streams, section{s.base + int64(begin), d.encrypted, d.root})
+		s.streams = append(s.streams, section{s.base + int64(begin), d.root})
 	}
 	if d.linearized > 0 && s.linearized == 0 && s.base+int64(begin) < s.header+headBytes {
 		s.linearized = d.linearized
@@ -234,7 +227,6 @@ func (s *structure) dictionary(i int) (d dictionary, ok bool) {
 
 // dictionary is what counts of a trailer's or object's dictionary.
 type dictionary struct {
-	encrypted      bool // has Encrypt
 	root           bool // has Root
 	crossReference bool // Type is XRef
 	linearized     int64
@@ -251,8 +243,6 @@ func readDictionary(b []byte) (d dictionary, n int, ok bool) {
 	isLinearized := false
 	n = entries(b[i:], func(key, value string) {
 		switch key {
-		case "Encrypt":
-			d.encrypted = value != "null"
 		case "Root":
 			d.root = true
 		case "Type":
