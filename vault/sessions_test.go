@@ -1,12 +1,14 @@
 package vault_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"medvault/vault"
 	"medvault/vault/audit"
+	"medvault/vault/record"
 	"medvault/vault/vaulttest"
 )
 
