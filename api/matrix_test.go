@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -17,7 +19,7 @@ import (
 )
 
 // Everybody does everything to everybody for every purpose, over HTTP, and what comes of it
-// is what the promises say. MEDVAULT_MATRIX=all asks every cell; otherwise one in sampled.
+// is what the promises say. MEDVAULT_TEST_MATRIX=all asks every cell; otherwise one in sampled.
 func TestTheMatrixThroughHTTP(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it sets up a whole vault")
@@ -88,6 +90,7 @@ func (m *matrix) note(c promises.Cell, allowed bool) {
 func (m *matrix) person(who *somebody) {
 	for _, purpose := range purposes() {
 		m.house(who, purpose)
+		m.rotates(who, purpose)
 		m.search(who, purpose)
 		for i, p := range m.patients {
 			if who.standing != "good" && !m.tells(who, i, p) {
@@ -124,6 +127,20 @@ func (m *matrix) house(who *somebody, purpose record.Purpose) {
 		if status, text := do(); want != (status == 200) || !want && status != 403 {
 			m.t.Errorf("%s does %s for %s: %d %.200s; want allowed %v by clause %s", who.id, action, purpose, status, text, want, clause)
 		}
+	}
+}
+
+// rotates asks for what only those are asked for who may not: a rotation is no small thing,
+// and tested where it is done.
+func (m *matrix) rotates(who *somebody, purpose record.Purpose) {
+	c := m.cell(who, nil, purpose, record.ActionKeysRotate)
+	_, may, clause := promises.Decide(c)
+	if may || !m.due(may) {
+		return
+	}
+	m.note(c, may)
+	if status, text := m.ask(who, "POST", "/api/v1/keys/rotations", purpose, "", ""); status != 403 || strings.Contains(text, "rotation-credential") {
+		m.t.Errorf("%s rotates keys for %s: %d %.200s; want a refusal by clause %s", who.id, purpose, status, text, clause)
 	}
 }
 
@@ -182,6 +199,9 @@ func (m *matrix) acts(who *somebody, p *subject, purpose record.Purpose) {
 	does := map[record.Action]func() (int, string){
 		record.ActionStore: func() (int, string) { return m.store(who, p, purpose) },
 		record.ActionExport: func() (int, string) {
+			if who.standing == "self" { // a package of everything, without anybody else
+				return m.ask(who, "POST", "/api/v1/exports", purpose, "", fmt.Sprintf(`{"patient":%q}`, p.token))
+			}
 			return m.ask(who, "POST", "/api/v1/exports", purpose, "", fmt.Sprintf(`{"patient":%q,"recipient":"partner"}`, p.token))
 		},
 		record.ActionCareList:    func() (int, string) { return m.ask(who, "GET", p.path("care-team"), purpose, "", "") },
@@ -193,11 +213,14 @@ func (m *matrix) acts(who *somebody, p *subject, purpose record.Purpose) {
 		record.ActionConsentAdd: func() (int, string) {
 			return m.ask(who, "POST", p.path("consents"), purpose, "", `{"purpose":"HPAYMT","decision":"refuse"}`)
 		},
+		record.ActionCareEnd: func() (int, string) {
+			return m.ask(who, "DELETE", m.stated(p, "care-team", `{"clinician":"somebody-else"}`), purpose, "", "")
+		},
+		record.ActionConsentWithdraw: func() (int, string) {
+			return m.ask(who, "DELETE", m.stated(p, "consents", `{"purpose":"HPAYMT","decision":"refuse"}`), purpose, "", "")
+		},
 	}
 	for _, action := range slices.Sorted(maps.Keys(does)) {
-		if action == record.ActionExport && (who.role == record.RolePatient || who.role == record.RoleGuardian) {
-			continue // what they are given is a package, by another way
-		}
 		c := m.cell(who, p, purpose, action)
 		view, want, clause := promises.Decide(c)
 		if !m.due(want) {
@@ -212,6 +235,18 @@ func (m *matrix) acts(who *somebody, p *subject, purpose record.Purpose) {
 			m.t.Errorf("%s does %s for %s to who %s: the answer names the patient", who.id, action, purpose, p.name)
 		}
 	}
+}
+
+// stated is the path of something that was stated of a patient just now, for somebody to
+// end it; of a patient of whom nothing can be stated, of what is not there.
+func (m *matrix) stated(p *subject, of, body string) string {
+	var made struct{ ID string }
+	if status, text := m.ask(m.named("dpo-1"), "POST", p.path(of), "", "", body); status/100 == 2 {
+		if err := json.Unmarshal([]byte(text), &made); err != nil || made.ID == "" {
+			m.t.Fatalf("%s stated: %v in %.200s", of, err, text)
+		}
+	}
+	return p.path(of) + "/" + cmp.Or(made.ID, strings.Repeat("0", 32))
 }
 
 // store sends what is here already; of nobody, the first document of somebody new.
