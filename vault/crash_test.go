@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 			err = storeForLanes(dir, os.Getenv(crashLanes))
 		case os.Getenv(crashRedact) != "":
 			err = redactForEver(dir, os.Getenv(crashRedact))
+		case os.Getenv(crashErase) != "":
+			err = eraseAndDie(dir, record.PatientToken(os.Getenv(crashErase)), point)
 		case os.Getenv(crashRelease) != "":
 			err = releaseAndDie(dir, point)
 		default:
