@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"medvault/imaging/imagingtest"
 	"medvault/vault"
+	"medvault/vault/alarm"
 	"medvault/vault/audit"
 	"medvault/vault/catalog"
 	"medvault/vault/record"
@@ -253,4 +255,40 @@ func TestPromise7_2ContainedInEveryGateway(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever has to tell people is reminded a day before 72 hours are over, and every day
+// after; a drill alarms nobody. Findings that are overdue alarm too.
+func TestPromise7_1TheClockAlarms(t *testing.T) {
+	t.Parallel()
+	box := new(inbox)
+	hook := httptest.NewServer(box)
+	t.Cleanup(hook.Close)
+	sender, err := alarm.NewWebhook(alarm.WebhookConfig{URL: hook.URL, Secret: bytes.Repeat([]byte("s"), 32), Client: hook.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBureau(t, vaulttest.Options{Poll: 10 * time.Millisecond, Alarms: vault.AlarmConfig{Senders: []alarm.Sender{sender}, Every: 10 * time.Millisecond}}, "2026-11-20 10:00")
+	b.want(0, "dpo", "POST", "/api/v1/incidents", map[string]any{"what": "a lost phone"}, 201, "")
+	b.want(0, "dpo", "POST", "/api/v1/incidents", map[string]any{"what": "an exercise", "drill": true}, 201, "")
+	b.want(0, "dpo", "POST", "/api/v1/findings", map[string]any{"title": "open port", "severity": "low", "owner": "it", "due": b.now().Add(96 * time.Hour)}, 201, "")
+	b.set("2026-11-22 10:00")
+	box.await(t, alarm.BreachDueSoon, 1)
+	b.set("2026-11-23 10:00")
+	box.await(t, alarm.BreachOverdue, 1)
+	b.set("2026-11-24 10:00")
+	box.await(t, alarm.BreachOverdue, 2)
+	box.await(t, alarm.FindingOverdue, 1)
+	// Whoever gets an alarm twice can tell by its id.
+	about := make(map[string]bool)
+	box.mu.Lock()
+	defer box.mu.Unlock()
+	for _, a := range box.got {
+		if a.Kind == alarm.BreachDueSoon || a.Kind == alarm.BreachOverdue {
+			about[a.About] = true
+		}
+	}
+	if len(about) != 1 {
+		t.Errorf("alarms about %d incidents; want 1: a drill alarms nobody", len(about))
+	}
 }
