@@ -94,13 +94,13 @@ func TestRegistersAreChecked(t *testing.T) {
 		good  bool
 	}{
 		"empty":             {good: true},
-		"good":              {residency.Registers{Countries: map[string]residency.Country{"SG": {"d", later}}, Recipients: map[string]residency.Recipient{"a": {"CN", "d", later}}}, true},
+		"good":              {residency.Registers{Countries: map[string]residency.Country{"SG": {"d", later}}, Recipients: map[string]residency.Recipient{"a": {Country: "CN", Document: "d", Expires: later}}}, true},
 		"code":              {residency.Registers{Countries: map[string]residency.Country{"sg": {"d", later}}}, false},
 		"no document":       {residency.Registers{Countries: map[string]residency.Country{"SG": {"", later}}}, false},
 		"no end":            {residency.Registers{Countries: map[string]residency.Country{"SG": {Document: "d"}}}, false},
-		"recipient nowhere": {residency.Registers{Recipients: map[string]residency.Recipient{"a": {"", "d", later}}}, false},
-		"no agreement":      {residency.Registers{Recipients: map[string]residency.Recipient{"a": {"CN", "", later}}}, false},
-		"no name":           {residency.Registers{Recipients: map[string]residency.Recipient{"": {"CN", "d", later}}}, false},
+		"recipient nowhere": {residency.Registers{Recipients: map[string]residency.Recipient{"a": {Country: "", Document: "d", Expires: later}}}, false},
+		"no agreement":      {residency.Registers{Recipients: map[string]residency.Recipient{"a": {Country: "CN", Document: "", Expires: later}}}, false},
+		"no name":           {residency.Registers{Recipients: map[string]residency.Recipient{"": {Country: "CN", Document: "d", Expires: later}}}, false},
 	} {
 		if err := row.known.Check(); (err == nil) != row.good {
 			t.Errorf("%s: Check() = %v; want good %v", name, err, row.good)
