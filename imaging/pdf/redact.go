@@ -183,6 +183,8 @@ func held(f fault) string {
 		return HeldPage
 	case wire.Dense:
 		return HeldTooCostly
+	case wire.Picture:
+		return HeldPicture
 	}
 	return HeldBroken
 }
@@ -217,6 +219,8 @@ func Advice(reason string) string {
 		return "the document is a dynamic form without pages: print it into a PDF and send that"
 	case HeldPages:
 		return "the document has more than 2,000 pages: send it in parts"
+	case HeldPicture:
+		return "the picture cannot be opened, or is larger than 40 megapixels: scan it anew"
 	case HeldPage:
 		return "a page is too large to be drawn"
 	}

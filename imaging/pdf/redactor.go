@@ -90,8 +90,8 @@ type Attachment struct {
 	Data []byte
 }
 
-// Reasons for withholding a view. A reviewer may accept those that begin with "scan-",
-// "ocr-", "fonts-" or "attachments-"; the others stay.
+// Reasons for withholding a view. A reviewer may accept scan-unreviewed and those
+// that begin with "ocr-", "fonts-" or "attachments-"; the others stay.
 const (
 	HeldScan        = "scan-unreviewed"   // a page has pictures: OCR misses words on bad scans
 	HeldNoOCR       = "ocr-missing"       // pixels would have to be read, and nothing reads them
@@ -105,6 +105,7 @@ const (
 	HeldBroken      = "pdf-broken"        // cannot be read
 	HeldPages       = "pdf-many-pages"    // more than can be taken: send it in parts
 	HeldPage        = "pdf-page-large"    // a page cannot be drawn
+	HeldPicture     = "scan-unreadable"   // a picture that cannot be opened, or has too many pixels
 	HeldAttachments = "attachments-found" // files in the document are documents of their own
 )
 
@@ -112,7 +113,8 @@ const (
 // what this machine can do is told by Ready.
 func NewRedactor(c Config) (*Redactor, error) { return newRedactor(c) }
 
-// Redact makes the de-identified view of a report. The original is not kept, and is not
+// Redact makes the de-identified view of a report, a PDF or a scan of paper (JPEG, PNG,
+// TIFF). The original is not kept, and is not
 // changed. release is nil where no person has looked at it; its masks are painted first.
 //
 // An error is a fault of this machine (the process cannot be started, ctx has ended)

@@ -105,16 +105,7 @@ func (in *incoming) Redact(ctx context.Context, known subject.Known, p imaging.P
 		return s, err
 	}
 	s.Report.Rules, s.Facts.MediaType = in.of.Rules(), mediaType
-	document, code := in.body.kept.Bytes(), ""
-	if in.of.kind == imaging.Scan {
-		if document, err = paper(document); err != nil {
-			code = brokenScan
-		}
-	}
-	if code != "" {
-		return withheld(s, code), nil
-	}
-	found, err := in.of.config.Redact(ctx, document, known, p, release)
+	found, err := in.of.config.Redact(ctx, in.body.kept.Bytes(), known, p, release)
 	if refused := new(imaging.Refusal); errors.As(err, &refused) {
 		return withheld(s, refused.Code), nil
 	}

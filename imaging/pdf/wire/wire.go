@@ -6,7 +6,7 @@
 // before they are believed, and numbers that make no sense are an error.
 //
 //	frame     kind u8 | length u32 (big endian) | payload
-//	ask       'O' the document · 'P' page u32, pixels an inch u32 (0: none), text u8
+//	ask       'O' the document, a PDF or a picture of paper · 'P' page u32, pixels an inch u32 (0: none), text u8
 //	first     'h' what encloses the process, as JSON
 //	answer    'o' facts as JSON · 'p' page (see Page) · 'e' code as text
 //
@@ -38,6 +38,7 @@ const (
 	Large    = "pdf-page-large"  // a page is too large to be drawn
 	Many     = "pdf-many-pages"  // more pages than are taken
 	Dense    = "pdf-too-complex" // more characters or objects on a page than are taken
+	Picture  = "scan-unreadable" // a picture of paper that cannot be opened, or is too large
 )
 
 // Limits of what is taken.

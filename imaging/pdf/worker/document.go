@@ -37,6 +37,12 @@ func load(pool pdfium.Pool, data []byte) (*document, wire.Facts, error) {
 }
 
 func (d *document) open(data []byte) (wire.Facts, error) {
+	if isPicture(data) {
+		var err error
+		if data, err = paper(data); err != nil {
+			return wire.Facts{}, fault(wire.Picture)
+		}
+	}
 	opened, err := d.lib.OpenDocument(&requests.OpenDocument{File: &data})
 	switch {
 	case errors.Is(err, pdfiumerrors.ErrPassword), errors.Is(err, pdfiumerrors.ErrSecurity):
