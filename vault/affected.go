@@ -252,9 +252,9 @@ func (v *Vault) followRegion(ctx context.Context, s IncidentScope, found trail) 
 // shard, and of one version those who were known before it was rotated away.
 func (v *Vault) followKey(ctx context.Context, s IncidentScope, found trail) error {
 	service := slices.Sorted(maps.Keys(v.cfg.Services))[0] // a token's shard is the same in all
-	var traces []catalog.Trace
+	var known map[record.PatientToken]time.Time
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		traces, err = tx.Traces(ctx, catalog.TraceFilter{})
+		known, err = tx.KnownPatients(ctx)
 		return err
 	})
 	if err != nil {
@@ -264,22 +264,16 @@ func (v *Vault) followKey(ctx context.Context, s IncidentScope, found trail) err
 	if err != nil {
 		return err
 	}
-	first := make(map[record.PatientToken]time.Time)
-	last := make(map[record.PatientToken]time.Time)
-	for _, t := range traces {
-		if at, ok := first[t.Patient]; !ok || t.First.Before(at) {
-			first[t.Patient] = t.First
-		}
-		if t.Last.After(last[t.Patient]) {
-			last[t.Patient] = t.Last
-		}
+	until := v.nowMillis()
+	if !ended.IsZero() {
+		until = ended.UTC()
 	}
-	for p, at := range first {
+	for p, at := range known {
 		of := v.cfg.Services[service].Shard(keys.Binding{Kind: keys.Kind(s.Key.Kind), Token: string(p)})
 		if of != s.Key.Shard || !ended.IsZero() && !at.Before(ended) {
 			continue
 		}
-		found.add(p, AffectedAct{wrappedByKey, 1, at.UTC(), last[p].UTC()})
+		found.add(p, AffectedAct{wrappedByKey, 1, at.UTC(), until})
 	}
 	return nil
 }

@@ -72,6 +72,25 @@ func (t *Tx) Traces(ctx context.Context, f TraceFilter) ([]Trace, error) {
 	return all, attempt(rows.Err(), "traces in the log")
 }
 
+// KnownPatients is since when every patient is known, those who were erased included.
+func (t *Tx) KnownPatients(ctx context.Context) (map[record.PatientToken]time.Time, error) {
+	rows, err := t.tx.QueryContext(ctx, "SELECT token, created_at FROM patients")
+	if err != nil {
+		return nil, attempt(err, "known patients")
+	}
+	defer rows.Close()
+	known := make(map[record.PatientToken]time.Time)
+	for rows.Next() {
+		var p record.PatientToken
+		var at int64
+		if err := rows.Scan(&p, &at); err != nil {
+			return nil, attempt(err, "known patients")
+		}
+		known[p] = fromMillis(at)
+	}
+	return known, attempt(rows.Err(), "known patients")
+}
+
 // LeafCount is how many leaves of an action, an actor and a decision there are.
 type LeafCount struct {
 	Action   record.Action
