@@ -344,12 +344,17 @@ func (v *Vault) GiveDisclosure(ctx context.Context, a record.Actor, id record.Ob
 	}
 	now := v.cfg.Now().UTC().Truncate(time.Millisecond)
 	d.Revision, d.Given = d.Revision+1, append(d.Given, GivenOut{now, a.ID})
-	found := lookedUp{view: record.ViewOriginal, patients: make(map[record.PatientToken]catalog.Patient), asked: v.cfg.Now(), by: a}
+	found := lookedUp{view: record.ViewOriginal, patients: make(map[record.PatientToken]catalog.Patient), corrected: make(map[record.PatientToken][]correctionRow), asked: v.cfg.Now(), by: a}
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		if found.docs, err = v.toDisclose(ctx, tx, d.Patient, d.Documents); err != nil {
 			return err
 		}
-		found.patients[d.Patient], err = tx.Patient(ctx, d.Patient)
+		p, err := tx.Patient(ctx, d.Patient)
+		if err != nil {
+			return err
+		}
+		found.patients[d.Patient] = p
+		found.corrected[d.Patient], err = correctionRows(ctx, tx, p) // nobody is given what is known to be wrong
 		return err
 	})
 	if err != nil {
@@ -415,7 +420,8 @@ func (v *Vault) standsApproved(ctx context.Context, giving act, d *Disclosure) e
 func (v *Vault) ApprovedDisclosure(ctx context.Context, a record.Actor, id record.ObjectID, p record.PatientToken, recipient string) (Disclosure, error) {
 	d, err := v.wholeDisclosure(ctx, id)
 	if errors.Is(err, record.ErrNotFound) || err == nil && (d.Patient != p || d.Recipient != recipient) {
-		return Disclosure{}, record.Refuse(record.ErrDenied, "disclosure-required", "an approved disclosure to this recipient about this patient comes first")
+		return Disclosure{}, v.turnDown(ctx, act{Actor: a, Action: record.ActionDiscloseGive, Patient: p}, &record.Refusal{Kind: record.ErrDenied, Code: "disclosure-required",
+			Advice: "an approved disclosure to this recipient about this patient comes first"})
 	}
 	if err != nil {
 		return Disclosure{}, err

@@ -319,7 +319,7 @@ func (v *Vault) handle(ctx context.Context, d catalog.Document, found lookedUp) 
 		return nil, err
 	}
 	h := &Handle{ID: d.ID, Patient: d.Patient, Kind: d.Kind, View: found.view, Category: d.Category,
-		scrubber: v.cfg.Scrubbers[d.Kind], object: o, renewal: renewal{vault: v, found: lookedUp{view: found.view, patients: found.patients}, seen: found.asked}}
+		scrubber: v.cfg.Scrubbers[d.Kind], object: o, renewal: renewal{vault: v, found: lookedUp{view: found.view, patients: found.patients, corrected: found.corrected}, seen: found.asked}}
 	var known facts
 	if err := readPart(ctx, o, envelope.Facts, &known); err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.ID, err)

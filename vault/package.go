@@ -24,6 +24,7 @@ import (
 type PackageRequest struct {
 	Patient           record.PatientToken
 	Issuer, PatientID string // instead of Patient; Issuer "": that of the actor's institution
+	Ground                   // of somebody of the house
 }
 
 // Package is everything held of one patient, in the original, for the patient. What is in
@@ -41,7 +42,7 @@ type Package struct {
 	Withheld  int // documents that may be known of and cannot be given
 
 	vault     *Vault
-	actor     record.Actor
+	giving    giving
 	documents []record.ObjectID // that may be given
 }
 
@@ -65,21 +66,23 @@ type PackagedDocument struct {
 // Package decides whether everything held of a patient may be given to whoever asks, and
 // writes its leaves: one of the export, and one a document as if each were read, all
 // committed when it returns. A patient nothing is held of, or whom the actor may not know
-// of: ErrNotFound. Acts of the guard: document.export and document.read, in the original.
+// of: ErrNotFound. Acts of the guard: document.export and document.read, in the original;
+// on the ground of a case document.provide.
 func (v *Vault) Package(ctx context.Context, a record.Actor, req PackageRequest) (*Package, error) {
 	patient, err := v.packaged(a, req)
 	if err != nil {
 		return nil, err
 	}
-	p := &Package{ID: record.NewObjectID(), Patient: patient, By: a.ID, Role: a.Role, LogKey: v.logVKey, vault: v, actor: a}
+	p := &Package{ID: record.NewObjectID(), Patient: patient, By: a.ID, Role: a.Role, LogKey: v.logVKey, vault: v}
+	if p.giving, err = v.on(ctx, a, req.Ground, patient, ""); err != nil {
+		return nil, err
+	}
 	// The export first: whoever may not have it is told why, not only of one document.
-	err = v.permitOriginals(ctx, act{Actor: a, Action: record.ActionExport, Patient: patient, Object: p.ID}, func(tx *catalog.Tx) error {
-		return p.readStatements(ctx, tx)
-	})
+	err = v.permit(ctx, p.giving, p.ID, func(tx *catalog.Tx) error { return p.readStatements(ctx, tx) })
 	if err != nil {
 		return nil, err
 	}
-	p.documents, p.Withheld, err = v.give(ctx, a, patient, nil)
+	p.documents, p.Withheld, err = v.give(ctx, p.giving, nil)
 	p.Created = v.cfg.Now().UTC().Truncate(time.Millisecond)
 	return p, err
 }
@@ -89,17 +92,17 @@ const givePage = 200
 
 // give decides about every document of a patient that keep wants (nil: all of them), page
 // by page, writes the leaves of those that may be read in the original, and names them.
-func (v *Vault) give(ctx context.Context, a record.Actor, patient record.PatientToken, keep func(PackagedDocument) bool) (given []record.ObjectID, withheld int, err error) {
+func (v *Vault) give(ctx context.Context, g giving, keep func(PackagedDocument) bool) (given []record.ObjectID, withheld int, err error) {
 	var all []record.ObjectID
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		all, err = tx.DocumentsOf(ctx, patient)
+		all, err = tx.DocumentsOf(ctx, g.patient)
 		return err
 	})
 	if err != nil {
 		return nil, 0, unavailable("catalog", err)
 	}
 	for page := range slices.Chunk(all, givePage) {
-		found, err := v.sifted(ctx, a, page)
+		found, err := v.sifted(ctx, g, page)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -116,7 +119,7 @@ func (v *Vault) give(ctx context.Context, a record.Actor, patient record.Patient
 			}
 			found.docs = kept
 		}
-		if err := v.writeReadLeaves(ctx, a, found); err != nil {
+		if err := v.writeGiven(ctx, g, found); err != nil {
 			return nil, 0, err
 		}
 		withheld += found.withheld
@@ -129,16 +132,16 @@ func (v *Vault) give(ctx context.Context, a record.Actor, patient record.Patient
 
 // sifted decides about documents by their ids. What was superseded meanwhile is its
 // successor; what was erased is not there.
-func (v *Vault) sifted(ctx context.Context, a record.Actor, ids []record.ObjectID) (found lookedUp, err error) {
+func (v *Vault) sifted(ctx context.Context, g giving, ids []record.ObjectID) (found lookedUp, err error) {
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), corrected: make(map[record.PatientToken][]correctionRow), asked: v.cfg.Now(), by: a}
+		found = lookedUp{patients: make(map[record.PatientToken]catalog.Patient), corrected: make(map[record.PatientToken][]correctionRow), asked: v.cfg.Now(), by: g.actor}
 		for _, id := range ids {
 			docs, err := v.documents(ctx, tx, catalog.Scope{Document: id})
 			if err != nil {
 				return err
 			}
 			for _, d := range docs {
-				if err := v.sift(ctx, tx, a, d, true, &found); err != nil { // true: the original alone
+				if err := v.siftGiven(ctx, tx, g, d, &found); err != nil {
 					return err
 				}
 			}
@@ -215,7 +218,7 @@ func (p *Package) readStatements(ctx context.Context, tx *catalog.Tx) error {
 // region: what it tells lies in the catalog, sealed.
 func (p *Package) Documents(ctx context.Context, each func(PackagedDocument) error) error {
 	for page := range slices.Chunk(p.documents, givePage) {
-		found, err := p.vault.sifted(ctx, p.actor, page)
+		found, err := p.vault.sifted(ctx, p.giving, page)
 		if err != nil {
 			return err
 		}
@@ -302,10 +305,14 @@ func (p *Package) Sign(manifest [32]byte) ([]byte, error) {
 // PackageKey is the key under which whoever fetches a package keeps on disk what has come,
 // until all of it has: a child of the patient's identity key, so that it is told again
 // after an interruption to whoever may have the package then, and dies with the patient.
-// Acts of the guard: document.export.
-func (v *Vault) PackageKey(ctx context.Context, a record.Actor, p record.PatientToken, id record.ObjectID) ([]byte, error) {
+// Acts of the guard: document.export, or document.provide.
+func (v *Vault) PackageKey(ctx context.Context, a record.Actor, p record.PatientToken, id record.ObjectID, ground Ground) ([]byte, error) {
 	var patient catalog.Patient
-	err := v.permitOriginals(ctx, act{Actor: a, Action: record.ActionExport, Patient: p, Object: id}, func(tx *catalog.Tx) (err error) {
+	g, err := v.on(ctx, a, ground, p, "")
+	if err != nil {
+		return nil, err
+	}
+	err = v.permit(ctx, g, id, func(tx *catalog.Tx) (err error) {
 		patient, err = tx.Patient(ctx, p)
 		return notFound(err)
 	})
@@ -326,8 +333,12 @@ func (v *Vault) PackageKey(ctx context.Context, a record.Actor, p record.Patient
 // OpenPackaged opens the original of a document of a patient's package, as it came in.
 // Every request is decided anew, so that what has been withdrawn, frozen or erased since is
 // not given.
-func (v *Vault) OpenPackaged(ctx context.Context, a record.Actor, id record.ObjectID) (*Handle, error) {
-	return v.openOriginalOf(ctx, a, Ref{Document: id, AsReceived: true})
+func (v *Vault) OpenPackaged(ctx context.Context, a record.Actor, id record.ObjectID, ground Ground) (*Handle, error) {
+	g, err := v.on(ctx, a, ground, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return v.openGiven(ctx, g, Ref{Document: id, AsReceived: true})
 }
 
 func (v *Vault) openOriginalOf(ctx context.Context, a record.Actor, ref Ref) (*Handle, error) {
@@ -353,7 +364,7 @@ func guardianOf(g catalog.Guardian) Guardian {
 // Metadata is the DICOM JSON (PS3.18 F) of a document of the package, read from its
 // original.
 func (p *Package) Metadata(ctx context.Context, id record.ObjectID) (json.RawMessage, error) {
-	h, err := p.vault.OpenPackaged(ctx, p.actor, id)
+	h, err := p.vault.openGiven(ctx, p.giving, Ref{Document: id, AsReceived: true})
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ type Push struct {
 	Receipt   PushReceipt
 	Instances []PushInstance // grouped by study
 
-	vault *Vault
-	actor record.Actor
+	vault  *Vault
+	giving giving
 }
 
 // PushInstance is one DICOM instance that is to be sent.
@@ -79,17 +79,19 @@ func (v *Vault) Push(ctx context.Context, a record.Actor, req PushRequest) (*Pus
 	if err != nil {
 		return nil, err
 	}
-	p := &Push{vault: v, actor: a, Receipt: PushReceipt{ID: record.NewObjectID(), Patient: patient, Recipient: req.Recipient, By: a.ID, Role: a.Role,
+	p := &Push{vault: v, Receipt: PushReceipt{ID: record.NewObjectID(), Patient: patient, Recipient: req.Recipient, By: a.ID, Role: a.Role,
 		Began: v.cfg.Now().UTC().Truncate(time.Millisecond), Instances: []PushAnswer{}}}
-	export := act{Actor: a, Action: record.ActionExport, Patient: patient, Object: p.Receipt.ID, Recipient: req.Recipient}
-	if err := v.permitOriginals(ctx, export, nil); err != nil {
+	if p.giving, err = v.on(ctx, a, req.Ground, patient, req.Recipient); err != nil {
+		return nil, err
+	}
+	if err := v.permit(ctx, p.giving, p.Receipt.ID, nil); err != nil {
 		return nil, err
 	}
 	// After the decision: who may not push learns nothing of the register.
 	if p.Receipt.To, err = v.endpoint(req); err != nil {
-		return nil, v.turnDown(ctx, export, err.(*record.Refusal))
+		return nil, v.turnDown(ctx, p.giving.act(p.Receipt.ID), err.(*record.Refusal))
 	}
-	_, p.Receipt.Withheld, err = v.give(ctx, a, patient, func(d PackagedDocument) bool {
+	_, p.Receipt.Withheld, err = v.give(ctx, p.giving, func(d PackagedDocument) bool {
 		switch {
 		case req.Study != "" && req.Study != d.Study && req.Study != d.Mapped:
 			return false
@@ -105,6 +107,13 @@ func (v *Vault) Push(ctx context.Context, a record.Actor, req PushRequest) (*Pus
 	}
 	if len(p.Instances) == 0 {
 		return nil, record.Refuse(record.ErrNotFound, "nothing-to-push", "nothing of this is there that DICOMweb takes: reports go by a package")
+	}
+	if p.giving.Disclosure != "" {
+		d := p.giving.disclosed
+		d.Revision, d.Given = d.Revision+1, append(d.Given, GivenOut{p.Receipt.Began, a.ID})
+		if err := v.putGiven(ctx, v.disclosing(a, record.ActionDiscloseGive, d), d, nil); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortStableFunc(p.Instances, func(a, b PushInstance) int { return cmp.Compare(a.Study, b.Study) })
 	return p, nil
@@ -129,7 +138,7 @@ func (v *Vault) endpoint(req PushRequest) (string, error) {
 // to be wrong. It is decided anew as long as the push lasts, so
 // that what is frozen, withdrawn or erased meanwhile is not sent.
 func (p *Push) Open(ctx context.Context, i PushInstance) (*Handle, error) {
-	return p.vault.openOriginalOf(ctx, p.actor, Ref{Document: i.Object})
+	return p.vault.openGiven(ctx, p.giving, Ref{Document: i.Object})
 }
 
 // End puts on record what the institution answered. It is called once, also after a push
@@ -144,9 +153,8 @@ func (p *Push) End(ctx context.Context, answers []PushAnswer) (PushReceipt, erro
 			r.Failed++
 		}
 	}
-	noted := act{Actor: p.actor, Action: record.ActionExport, Patient: r.Patient, Object: r.ID, Recipient: r.Recipient}
 	// The receipt names the patient's own UIDs: it is for whoever has the identity key.
-	one := recordPut{act: noted, id: r.ID, recordType: recordPush, value: pushed{r.ID, r.Recipient}, identity: *r,
+	one := recordPut{act: p.giving.act(r.ID), id: r.ID, recordType: recordPush, value: pushed{r.ID, r.Recipient}, identity: *r,
 		change: func(context.Context, *catalog.Tx) error { return nil }}
 	return *r, p.vault.putRecords(ctx, r.Patient, []recordPut{one}, nil)
 }

@@ -23,7 +23,7 @@ import (
 func (c *Client) Package(ctx context.Context, req vault.PackageRequest, language string, begin func(record.ObjectID, record.PatientToken) error, each func(path string, r io.Reader) error) error {
 	const route = "/api/v1/exports"
 	body := make(map[string]string)
-	for name, value := range map[string]string{"patient": string(req.Patient), "issuer": req.Issuer, "patientId": req.PatientID} {
+	for name, value := range map[string]string{"patient": string(req.Patient), "issuer": req.Issuer, "patientId": req.PatientID, "case": string(req.Case)} {
 		if value != "" {
 			body[name] = value
 		}
@@ -68,10 +68,10 @@ func (c *Client) Package(ctx context.Context, req vault.PackageRequest, language
 }
 
 // PackageKey is the key under which what has come of a package is kept on disk until all of
-// it has: 32 bytes.
-func (c *Client) PackageKey(ctx context.Context, p record.PatientToken, id record.ObjectID) ([]byte, error) {
+// it has: 32 bytes. byCase: the case that the package was asked for by, or "".
+func (c *Client) PackageKey(ctx context.Context, p record.PatientToken, id, byCase record.ObjectID) ([]byte, error) {
 	var told struct{ Key []byte }
-	if err := c.call(ctx, http.MethodGet, "/api/v1/exports/"+string(id)+"?patient="+url.QueryEscape(string(p)), nil, &told); err != nil {
+	if err := c.call(ctx, http.MethodGet, "/api/v1/exports/"+string(id)+"?"+url.Values{"patient": {string(p)}, "case": {string(byCase)}}.Encode(), nil, &told); err != nil {
 		return nil, err
 	}
 	if len(told.Key) != 32 {
@@ -82,12 +82,12 @@ func (c *Client) PackageKey(ctx context.Context, p record.PatientToken, id recor
 
 // PackageDocument streams the original of a document of a package from a byte on. The
 // caller closes it, and compares the SHA-256 of the whole with the manifest's.
-func (c *Client) PackageDocument(ctx context.Context, id, object record.ObjectID, from int64) (io.ReadCloser, error) {
+func (c *Client) PackageDocument(ctx context.Context, id, object, byCase record.ObjectID, from int64) (io.ReadCloser, error) {
 	header := make(http.Header)
 	if from > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-", from))
 	}
-	resp, err := c.do(ctx, http.MethodGet, "/api/v1/exports/"+string(id)+"/documents/"+string(object), header, nil)
+	resp, err := c.do(ctx, http.MethodGet, "/api/v1/exports/"+string(id)+"/documents/"+string(object)+"?case="+url.QueryEscape(string(byCase)), header, nil)
 	if err != nil {
 		return nil, err
 	}

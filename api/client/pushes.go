@@ -20,7 +20,7 @@ func (c *Client) Push(ctx context.Context, req vault.PushRequest, progress func(
 	const path = "/api/v1/exports/pushes"
 	body := make(map[string]string)
 	for name, value := range map[string]string{"patient": string(req.Patient), "issuer": req.Issuer, "patientId": req.PatientID,
-		"study": req.Study, "recipient": req.Recipient, "to": req.To} {
+		"study": req.Study, "recipient": req.Recipient, "to": req.To, "case": string(req.Case), "disclosure": string(req.Disclosure)} {
 		if value != "" {
 			body[name] = value
 		}

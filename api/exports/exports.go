@@ -55,6 +55,8 @@ type NewExport struct {
 
 	PatientID string `json:"patientId,omitempty"` // of a package, instead of patient
 	Issuer    string `json:"issuer,omitempty"`    // of patientId; default that of the actor's institution
+
+	Case record.ObjectID `json:"case,omitempty"` // of a package: in which the patient has asked an officer for it
 }
 
 // export answers with multipart/related: one application/dicom part an instance, each

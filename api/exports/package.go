@@ -29,7 +29,8 @@ const (
 // path as Content-Location, then the manifest, and last its signature, without which the
 // answer was cut. The documents that the manifest names are fetched one by one.
 func (f *face) packaged(c *gin.Context, body NewExport) {
-	p, err := f.vault.Package(c.Request.Context(), answer.Actor(c), vault.PackageRequest{Patient: body.Patient, Issuer: body.Issuer, PatientID: body.PatientID})
+	p, err := f.vault.Package(c.Request.Context(), answer.Actor(c), vault.PackageRequest{Patient: body.Patient, Issuer: body.Issuer, PatientID: body.PatientID,
+		Ground: vault.Ground{Case: body.Case}})
 	if err != nil {
 		answer.Error(c, err)
 		return
@@ -67,7 +68,7 @@ func (f *face) key(c *gin.Context) {
 		answer.Error(c, record.Refuse(record.ErrInvalid, "bad-patient", "name the patient of the package: patient=TOKEN"))
 		return
 	}
-	key, err := f.vault.PackageKey(c.Request.Context(), answer.Actor(c), patient, id)
+	key, err := f.vault.PackageKey(c.Request.Context(), answer.Actor(c), patient, id, byCase(c))
 	if err != nil {
 		answer.Error(c, err)
 		return
@@ -75,6 +76,9 @@ func (f *face) key(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
 	answer.JSON(c, http.StatusOK, PackageKey{Package: id, Patient: patient, Key: key})
 }
+
+// byCase is the ground that a query names: case=ID.
+func byCase(c *gin.Context) vault.Ground { return vault.Ground{Case: record.ObjectID(c.Query("case"))} }
 
 // document streams the original of a document from a byte on, which a Range header may
 // name (RFC 9110 14.1.2, one range that is open at its end). Each request is decided anew.
@@ -85,7 +89,7 @@ func (f *face) document(c *gin.Context) {
 		return
 	}
 	ctx := c.Request.Context()
-	h, err := f.vault.OpenPackaged(ctx, answer.Actor(c), id)
+	h, err := f.vault.OpenPackaged(ctx, answer.Actor(c), id, byCase(c))
 	if err != nil {
 		answer.Error(c, err)
 		return

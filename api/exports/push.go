@@ -25,6 +25,9 @@ type NewPush struct {
 	Study     string              `json:"study,omitempty"` // one study alone
 	Recipient string              `json:"recipient"`       // required
 	To        string              `json:"to,omitempty"`    // its DICOMweb root; default the register's
+
+	Case       record.ObjectID `json:"case,omitempty"`       // by an officer: of portability
+	Disclosure record.ObjectID `json:"disclosure,omitempty"` // by an officer: instead of case
 }
 
 // Progress is a line of an answer in application/x-ndjson.
@@ -53,7 +56,7 @@ func (f *face) push(c *gin.Context) {
 	}
 	ctx := c.Request.Context()
 	p, err := f.vault.Push(ctx, answer.Actor(c), vault.PushRequest{Study: body.Study, Recipient: body.Recipient, To: strings.TrimRight(body.To, "/"),
-		PackageRequest: vault.PackageRequest{Patient: body.Patient, PatientID: body.PatientID, Issuer: body.Issuer}})
+		PackageRequest: vault.PackageRequest{Patient: body.Patient, PatientID: body.PatientID, Issuer: body.Issuer, Ground: vault.Ground{Case: body.Case, Disclosure: body.Disclosure}}})
 	if err != nil {
 		answer.Error(c, err)
 		return

@@ -107,7 +107,9 @@ func (s *Sender) send(ctx context.Context, batch []Instance, which []int) (said 
 		w.CloseWithError(err) // nil: the end
 		wrote <- err
 	}()
-	resp, err := s.Client.Do(req)
+	client := *s.Client // it goes where the register says and nowhere else, with no token either
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	body.Close() // lets the writer go where the server did not want it all
 	source := <-wrote
 	if errors.Is(source, errSource) {
@@ -165,7 +167,7 @@ const maxAnswer = 16 << 20
 func read(resp *http.Response) (said response, again bool) {
 	again = resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout
 	said = response{answers: make(map[string]Answer), otherwise: Answer{Error: "no-answer"}}
-	if resp.StatusCode >= 400 && resp.StatusCode != http.StatusConflict {
+	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusConflict {
 		said.otherwise.Error = "refused"
 	}
 	var answer dataset

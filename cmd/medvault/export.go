@@ -22,6 +22,7 @@ type exporting struct {
 	deidentified   bool
 	study, patient string
 	recipient      string
+	request        string // case in which an officer fetches a package
 	output         string // a directory of de-identified copies; the file of a package
 
 	recipients     []string // of age
@@ -39,7 +40,8 @@ func newExportCommand(a *app) *cobra.Command {
 patient or the guardian who asks: the original images with a DICOMDIR that any DICOM viewer
 opens, reports, the same as FHIR R4, the access log with its proofs, a page to begin with
 in a browser, and a signed manifest (see export verify). The patient is a token or
-[ISSUER^^]PATIENTID. The file is encrypted with age as it is written, to public keys or
+[ISSUER^^]PATIENTID. For whoever cannot fetch it, the data protection officer does with
+--case, once it was made sure who asks. The file is encrypted with age as it is written, to public keys or
 with a passphrase; a plain one needs --insecure-plain. An export that was interrupted goes
 on when the same command is run again: what has come lies encrypted in FILE.parts.
 
@@ -59,6 +61,9 @@ an institution; its name stands in the log.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("as") && !ask.deidentified {
 				ask.at.as = string(record.RolePatient)
+				if ask.request != "" {
+					ask.at.as = string(record.RoleDPO)
+				}
 			}
 			if err := ask.check(); err != nil {
 				return err
@@ -73,6 +78,7 @@ an institution; its name stands in the log.`,
 	f.BoolVar(&ask.deidentified, "deidentified", false, "export de-identified views for a recipient")
 	f.StringVar(&ask.study, "study", "", "study to export, by its UID in the de-identified view")
 	f.StringVar(&ask.patient, "patient", "", "patient to export: a token or, of a package, [ISSUER^^]PATIENTID")
+	f.StringVar(&ask.request, "case", "", "by the data protection officer: the case about access or portability in which the patient asks for the package")
 	f.StringVar(&ask.recipient, "recipient", "", "institution that gets the de-identified files")
 	f.StringVarP(&ask.output, "output", "o", "", "file of the package, or directory of de-identified files (required)")
 	f.StringArrayVar(&ask.recipients, "age-recipient", nil, "public key of age that the package is encrypted to; may be given again")
@@ -84,6 +90,8 @@ an institution; its name stands in the log.`,
 	cmd.AddCommand(newExportVerifyCommand(a))
 	return cmd
 }
+
+func (e *exporting) byCase() record.ObjectID { return record.ObjectID(e.request) }
 
 func (e *exporting) check() error {
 	if e.output == "" {
@@ -107,8 +115,8 @@ func (e *exporting) check() error {
 		return usagef("export: --study %q is no UID", e.study)
 	case e.recipient == "":
 		return usagef("export: to whom? give --recipient NAME")
-	case len(e.recipients) > 0 || e.passphrase != "" || e.plain:
-		return usagef("export: --age-recipient, --passphrase-file and --insecure-plain belong to a package")
+	case e.request != "" || len(e.recipients) > 0 || e.passphrase != "" || e.plain:
+		return usagef("export: --case, --age-recipient, --passphrase-file and --insecure-plain belong to a package")
 	}
 	if e.patient != "" {
 		if _, err := record.ParsePatientToken(e.patient); err != nil {

@@ -107,7 +107,7 @@ func (p *packager) begin(ctx context.Context) (err error) {
 		}
 		return nil
 	}
-	key, err := p.from.PackageKey(ctx, p.state.Patient, p.state.Package)
+	key, err := p.from.PackageKey(ctx, p.state.Patient, p.state.Package, p.ask.byCase())
 	if err != nil {
 		return err
 	}
@@ -123,10 +123,11 @@ func nameSum(patient string) string {
 // make has a package made and keeps what is not a document of it.
 func (p *packager) make(ctx context.Context) error {
 	request := namedPatient(p.ask.patient)
+	request.Case = p.ask.byCase()
 	last := ""
 	err := p.from.Package(ctx, request, p.ask.language, func(id record.ObjectID, patient record.PatientToken) error {
 		p.state.Package, p.state.Patient = id, patient
-		key, err := p.from.PackageKey(ctx, patient, id)
+		key, err := p.from.PackageKey(ctx, patient, id, request.Case)
 		if err != nil {
 			return err
 		}
@@ -229,7 +230,7 @@ func (p *packager) bring(ctx context.Context, f portable.File) error {
 }
 
 func (p *packager) more(ctx context.Context, f portable.File, from int64) (int64, error) {
-	body, err := p.from.PackageDocument(ctx, p.manifest.Package, f.Object, from)
+	body, err := p.from.PackageDocument(ctx, p.manifest.Package, f.Object, p.ask.byCase(), from)
 	if err != nil {
 		return from, err
 	}

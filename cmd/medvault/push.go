@@ -17,12 +17,15 @@ func newPushCommand(a *app) *cobra.Command {
 	var at connection
 	var patient string
 	var request vault.PushRequest
+	var ground vault.Ground
 	cmd := &cobra.Command{
 		Use:   "push --patient PATIENT --recipient NAME [--to URL] [--study UID]",
 		Short: "send a patient's images to another institution, at the patient's request",
 		Long: `push sends the original DICOM instances of a patient to another institution's DICOMweb
 server (STOW-RS), by study, and puts on record what it answered to each. The patient or the
-guardian asks. The institution must be in the register of recipients with a live agreement,
+guardian asks; for whoever cannot, the data protection officer does with --case, by a case
+of portability. What a third party is given otherwise takes an approved --disclosure, and
+is no more than that names. The institution must be in the register of recipients with a live agreement,
 and abroad the patient's written consent must cover it. Its address is the register's; --to
 says it where the register may be added to, as in a dev vault. TLS is asked of every address
 that is not this machine.
@@ -33,6 +36,12 @@ The patient is a token or [ISSUER^^]PATIENTID.`,
 		Example: `  medvault push --dev .medvault --patient DEV-0001 --recipient "Hospital B" --to http://127.0.0.1:8043/dicomweb`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if ground.Case != "" && ground.Disclosure != "" {
+				return usagef("push: give --case or --disclosure")
+			}
+			if ground != (vault.Ground{}) && !cmd.Flags().Changed("as") {
+				at.as = string(record.RoleDPO)
+			}
 			if patient == "" || request.Recipient == "" {
 				return usagef("push: give --patient and --recipient")
 			}
@@ -42,6 +51,7 @@ The patient is a token or [ISSUER^^]PATIENTID.`,
 				}
 			}
 			request.PackageRequest = namedPatient(patient)
+			request.Ground = ground
 			return a.push(cmd.Context(), &at, request)
 		},
 	}
@@ -50,6 +60,8 @@ The patient is a token or [ISSUER^^]PATIENTID.`,
 	f.StringVar(&request.Recipient, "recipient", "", "institution, as the register of recipients names it (required)")
 	f.StringVar(&request.To, "to", "", "address of its DICOMweb services (default: the register's)")
 	f.StringVar(&request.Study, "study", "", "one study alone, by its UID")
+	f.StringVar((*string)(&ground.Case), "case", "", "by the data protection officer: the case of portability")
+	f.StringVar((*string)(&ground.Disclosure), "disclosure", "", "by the data protection officer: the approved disclosure")
 	at.addFlags(cmd, record.RolePatient)
 	return cmd
 }

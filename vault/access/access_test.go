@@ -140,7 +140,7 @@ func TestEveryCellOfTheMatrix(t *testing.T) {
 	roles := append(record.Roles(), record.RoleInterface, "", "janitor") // an interface may do nothing by HTTP
 	purposes := []record.Purpose{"TREAT", "ETREAT", "PATRQT", "HOPERAT", "HQUALIMP", "HRESCH", "HPAYMT", "HSYSADMIN", "HCOMPL", "", "treat"}
 	actions := []record.Action{"document.store", "document.read", "document.search", "care.add", "care.end", "care.list",
-		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.status", "keys.rotate", "attest.read", "document.export",
+		"regions.list", "regions.verify", "regions.repair", "regions.decrypt", "regions.discard", "regions.manage", "audit.read", "accesslog.read", "keys.status", "keys.rotate", "attest.read", "document.export", "document.provide",
 		"review.list", "review.read", "review.release", "review.refuse", "document.supersede",
 		"rederivation.propose", "rederivation.approve", "rederivation.read",
 		"token.create", "token.revoke", "token.list", "revocation.add", "revocation.lift", "revocation.list", "staff.manage", "staff.list", "policy.explain",

@@ -190,6 +190,7 @@ const (
 	ActionKeysRotate    Action = "keys.rotate" // and trim what is older
 	ActionAttest        Action = "attest.read"
 	ActionExport        Action = "document.export"
+	ActionProvide       Action = "document.provide" // originals to whoever has asked in a case
 
 	ActionSupersede Action = "document.supersede" // by the vault itself
 
