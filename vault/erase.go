@@ -77,6 +77,7 @@ type Erasure struct {
 	ApprovedBy string              `json:"approvedBy,omitempty"`
 	Approved   *time.Time          `json:"approved,omitempty"`
 	Generation uint32              `json:"generation,omitempty"` // up to which keys die
+	ReadsEnd   *time.Time          `json:"readsEnd,omitempty"`   // from then on no gateway can hold a key any more: no certificate before; left out of lists
 	Certified  *time.Time          `json:"certified,omitempty"`
 	Regions    []ErasedRegion      `json:"regions,omitempty"`
 }
@@ -495,6 +496,10 @@ func (v *Vault) Erasures(ctx context.Context, a record.Actor, id record.ObjectID
 func (v *Vault) tellErasure(ctx context.Context, row catalog.Erasure, e *Erasure) (err error) {
 	if e.Regions, err = v.erasedRegions(ctx, row); err != nil {
 		return err
+	}
+	if row.State == catalog.ErasureBurying || row.State == catalog.ErasureDone {
+		end := v.readsEnd(row).UTC()
+		e.ReadsEnd = &end
 	}
 	if row.Sweep != "" {
 		return nil // it was proposed with others, without words

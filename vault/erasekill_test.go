@@ -119,7 +119,7 @@ func TestKillAtAnyPointOfAnErasure(t *testing.T) {
 	// a fair sample of all points is taken.
 	points := int64(24)
 	if raced {
-		points = 6
+		points = 4
 	}
 	for i := range points {
 		point := 1 + i*(calls-1)/points

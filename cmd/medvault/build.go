@@ -134,6 +134,10 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 	if err != nil {
 		return parts, err
 	}
+	kept, err := cfg.retention()
+	if err != nil {
+		return parts, fmt.Errorf("retention: %w", err)
+	}
 	registers, err := cfg.Transfers.registers()
 	if err != nil {
 		return parts, err
@@ -142,6 +146,7 @@ func (h *house) partsOf(ctx context.Context, cfg *Config, log *slog.Logger, o op
 		Registers: registers,
 		Alarms:    alarms,
 		Calendar:  calendar,
+		Retention: kept,
 		Officer:   cfg.DPO.officer(),
 
 		Gateway: gateway,

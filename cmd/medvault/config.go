@@ -41,6 +41,8 @@ type Config struct {
 	Alarms    AlarmsConfig   `yaml:"alarms"`
 	Holidays  string         `yaml:"holidays"` // file of days off and make-up days, in the form of vault/workday/china.txt; its years replace those of this version
 
+	Retention RetentionConfig `yaml:"retention"`
+
 	// ContentOnly is a gateway for quality and research alone: its key services' credentials
 	// open no identity key and no key of the house.
 	ContentOnly bool `yaml:"contentOnly"`
@@ -131,6 +133,8 @@ type RegionConfig struct {
 	Role          string              `yaml:"role"` // "primary" (default), "replica" or "archive": see vault.RegionRole
 	Lock          LockConfig          `yaml:"lock"`
 	Certification CertificationConfig `yaml:"certification"`
+
+	KeySnapshotDays int `yaml:"keySnapshotDays"` // for how long snapshots of its key service are kept; default: the vault is not told
 }
 
 // link says how much of the region background copies may take.

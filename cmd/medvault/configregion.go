@@ -42,7 +42,7 @@ func (c CertificationConfig) expires() (time.Time, error) {
 func (c *Config) terms() (map[string]vault.RegionTerms, error) {
 	terms := make(map[string]vault.RegionTerms)
 	for _, r := range c.Regions {
-		t := vault.RegionTerms{Role: vault.RegionRole(r.Role)}
+		t := vault.RegionTerms{Role: vault.RegionRole(r.Role), KeySnapshots: time.Duration(r.KeySnapshotDays) * 24 * time.Hour}
 		if r.Lock.Mode != lockNone {
 			t.Lock = vault.RegionLock{Mode: storage.LockMode(r.Lock.Mode), For: r.Lock.length()}
 		}
@@ -58,6 +58,9 @@ func (c *Config) terms() (map[string]vault.RegionTerms, error) {
 	return terms, nil
 }
 
+// maxSnapshotDays is a hundred years.
+const maxSnapshotDays = 36525
+
 var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // checkTerms checks what a region is used for, and on what terms.
@@ -66,6 +69,9 @@ func (r RegionConfig) checkTerms(found *checks, at, home string) {
 		found.oneOf(at+".role", r.Role, string(vault.RolePrimary), string(vault.RoleReplica), string(vault.RoleArchive))
 	}
 	r.checkLock(found, at+".lock", home)
+	if r.KeySnapshotDays < 0 || r.KeySnapshotDays > maxSnapshotDays {
+		found.add(at+".keySnapshotDays", "found %d, want 1 to %d, or nothing", r.KeySnapshotDays, maxSnapshotDays)
+	}
 	c := r.Certification
 	if c == (CertificationConfig{}) {
 		return // the state of the region warns of it

@@ -112,6 +112,7 @@ func (c *Config) check() []error {
 	c.Limits.check(&found)
 	c.Security.check(&found)
 	c.checkAlarms(&found)
+	c.checkRetention(&found)
 	c.Deidentification.check(&found)
 	c.Documents.check(&found)
 	c.Transfers.check(&found)

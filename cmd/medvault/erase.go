@@ -172,6 +172,9 @@ func (a *app) erasureStatus(ctx context.Context, at *connection, patient string,
 		return a.print(e, func(w io.Writer) {
 			table(w, erasureRows([]vault.Erasure{e}))
 			table(w, erasedRows(e.Regions))
+			if e.Certified == nil && e.ReadsEnd != nil {
+				fmt.Fprintf(w, "no certificate before %s: until then a gateway may hold a key in memory that it had before\n", e.ReadsEnd.Local().Format(time.DateTime))
+			}
 		})
 	}
 	var of record.PatientToken

@@ -5,6 +5,7 @@
 package retention
 
 import (
+	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -88,8 +89,8 @@ func (t Table) Rule(jurisdiction string) Rule {
 }
 
 // With is the table with what a deployment sets for its jurisdiction: years for all
-// categories that it does not name (0: the table's), and years by category. Less than the
-// floor: ErrFloor.
+// categories that it does not name (0: the table's), and years by category; its version
+// tells it from the table. Less than the floor: ErrFloor.
 func (t Table) With(jurisdiction string, years int, categories map[string]int) (Table, error) {
 	r := t.Rule(jurisdiction)
 	if years != 0 {
@@ -103,6 +104,12 @@ func (t Table) With(jurisdiction string, years int, categories map[string]int) (
 	if err := r.check(); err != nil {
 		return t, fmt.Errorf("retention in %s: %w", jurisdiction, err)
 	}
+	rule, err := json.Marshal(r) // maps in order of their keys
+	if err != nil {
+		return t, fmt.Errorf("retention in %s: %w", jurisdiction, err)
+	}
+	sum := sha256.Sum256(append([]byte(jurisdiction+" "), rule...))
+	t.Version += fmt.Sprintf("+%s-%x", jurisdiction, sum[:4])
 	t.Jurisdictions = maps.Clone(t.Jurisdictions)
 	t.Jurisdictions[jurisdiction] = r
 	return t, nil

@@ -65,9 +65,12 @@ func TestFloor(t *testing.T) {
 		{0, nil, true}, {30, nil, true}, {40, map[string]int{"imaging": 30}, true},
 		{29, nil, false}, {-1, nil, false}, {30, map[string]int{"imaging": 29}, false}, {0, map[string]int{"other": 0}, false},
 	} {
-		_, err := retention.Default().With("CN", row.years, row.categories)
+		with, err := retention.Default().With("CN", row.years, row.categories)
 		if (err == nil) != row.ok || err != nil && !errors.Is(err, retention.ErrFloor) {
 			t.Errorf("With(%d, %v) = %v; want ok %v", row.years, row.categories, err, row.ok)
+		}
+		if again, _ := retention.Default().With("CN", row.years, row.categories); err == nil && (with.Version == retention.Default().Version || with.Version != again.Version) {
+			t.Errorf("With(%d, %v) has version %q, then %q; want one that tells it from the table", row.years, row.categories, with.Version, again.Version)
 		}
 	}
 	if r := retention.Default().Rule("CN"); r.Floor != 30 || r.Years != 30 || r.Shortest() != 30 {
