@@ -175,7 +175,7 @@ func TestPromise5_7RequestsHaveClocksInWorkingDaysAcrossNationalDay(t *testing.T
 		b := newBureau(t, o, "2026-09-30 15:00")
 		p := imagingtest.NewPatient(501)
 		p.BirthDate = "19700101"
-		image, _, _ := b.admit(p)
+		image, report, _ := b.admit(p)
 		due := func(c vault.Case, response, execution string) {
 			t.Helper()
 			day := func(k *vault.CaseClock) string {
@@ -226,7 +226,9 @@ func TestPromise5_7RequestsHaveClocksInWorkingDaysAcrossNationalDay(t *testing.T
 		b.want(0, "dpo", "POST", one+"/decision", map[string]any{"outcome": "granted", "basis": "because Zhang Wei said so"}, 400, "bad-basis")
 		b.want(0, "dpo", "POST", one+"/decision", map[string]any{"outcome": "granted", "basis": "PIPL-47"}, 200, `"standing":"met"`)
 		b.want(0, "dpo", "POST", one+"/close", nil, 409, "case-not-done")
+		b.want(1, "dpo", "POST", one+"/execution", nil, 409, "not-done")
 		b.set("2026-10-28 00:00")
+		b.erase(map[string]any{"document": report.ID, "early": "patient-request", "evidence": string(opened["deletion"].ID)})
 		b.want(1, "dpo", "POST", one+"/execution", nil, 200, `"standing":"late"`)
 		b.want(1, "dpo", "POST", one+"/close", nil, 200, `"state":"closed"`)
 

@@ -39,11 +39,12 @@ type Case struct {
 	Assignee  string        `json:"assignee,omitempty"`
 	Decision  *CaseDecision `json:"decision,omitempty"` // of lists the outcome alone
 
-	Executed   *time.Time `json:"executed,omitempty"` // when what was granted had been done
-	ExecutedBy string     `json:"executedBy,omitempty"`
-	Closed     *time.Time `json:"closed,omitempty"`
-	ClosedBy   string     `json:"closedBy,omitempty"`
-	Calendar   string     `json:"calendar,omitempty"` // version of the working days when it was opened
+	Erasure    record.ObjectID `json:"erasure,omitempty"`  // by which a deletion was executed; its certificate is the proof
+	Executed   *time.Time      `json:"executed,omitempty"` // when what was granted had been done
+	ExecutedBy string          `json:"executedBy,omitempty"`
+	Closed     *time.Time      `json:"closed,omitempty"`
+	ClosedBy   string          `json:"closedBy,omitempty"`
+	Calendar   string          `json:"calendar,omitempty"` // version of the working days when it was opened
 
 	// What follows is computed when it is asked for.
 	Response  *CaseClock `json:"response,omitempty"`
@@ -407,7 +408,8 @@ func (v *Vault) DecideCase(ctx context.Context, a record.Actor, id record.Object
 }
 
 // ExecuteCase says that what was granted has been done, which stops the execution clock.
-// A restriction must be there. Acts of the guard: case.work.
+// A restriction must be there, and a deletion approved: from then on it is carried out by
+// itself, and its certificate says how far it is. Acts of the guard: case.work.
 func (v *Vault) ExecuteCase(ctx context.Context, a record.Actor, id record.ObjectID) (Case, error) {
 	now := v.cfg.Now().UTC().Truncate(time.Millisecond)
 	return v.step(ctx, a, id, func(c *Case) (string, error) {
@@ -416,6 +418,11 @@ func (v *Vault) ExecuteCase(ctx context.Context, a record.Actor, id record.Objec
 		}
 		if c.Type == string(rights.Restriction) {
 			if err := v.restrictedBy(ctx, *c); err != nil {
+				return "", err
+			}
+		}
+		if c.Type == string(rights.Deletion) {
+			if err := v.erasedBy(ctx, c); err != nil {
 				return "", err
 			}
 		}

@@ -106,6 +106,13 @@ func errCaseUsed() error {
 func (v *Vault) restrictedBy(ctx context.Context, c Case) error {
 	done := false
 	err := v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		p, err := tx.Patient(ctx, c.Patient)
+		if err != nil {
+			return err
+		}
+		if done = p.State == catalog.Erased; done { // nothing is left to be restricted
+			return nil
+		}
 		all, err := tx.Restrictions(ctx, c.Patient)
 		done = slices.ContainsFunc(all, func(r catalog.Restriction) bool { return r.Case == c.ID || r.EndedCase == c.ID })
 		return err

@@ -240,7 +240,7 @@ func (t *Tx) Forget(ctx context.Context, patient record.PatientToken) error {
 	if _, err := t.exec(ctx, &keep); err != nil {
 		return attempt(err, "forget %s", patient)
 	}
-	for _, table := range []string{"documents", "terms", "consents", "guardians", "minors", "breakglass", "holds", "corrections"} {
+	for _, table := range []string{"documents", "terms", "consents", "guardians", "minors", "breakglass", "holds", "corrections", "cares", "restrictions"} {
 		var b builder
 		b.add("DELETE FROM "+table+" WHERE patient = ?", string(patient))
 		if _, err := t.exec(ctx, &b); err != nil {
