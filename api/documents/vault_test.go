@@ -23,7 +23,13 @@ import (
 // newEngine puts a whole vault behind this face; the header As says who asks.
 func newEngine(t *testing.T, cfg documents.Config) *gin.Engine {
 	t.Helper()
-	cfg.Vault = vaulttest.New(t, vaulttest.Options{AutoCare: vaulttest.Actor(record.RoleClinician).ID}).Vault
+	return engineOf(t, cfg, vaulttest.Options{})
+}
+
+func engineOf(t *testing.T, cfg documents.Config, o vaulttest.Options) *gin.Engine {
+	t.Helper()
+	o.AutoCare = vaulttest.Actor(record.RoleClinician).ID
+	cfg.Vault = vaulttest.New(t, o).Vault
 	gin.SetMode(gin.TestMode)
 	engine := gin.New()
 	group := engine.Group("/api/v1", func(c *gin.Context) {
