@@ -8,7 +8,7 @@ import (
 )
 
 // version changes with what this package and subject look for in code.
-const version = "1"
+const version = "2"
 
 // Digest is the hex SHA-256 of the labels and words by which people are told from other
 // words, for imaging.Rules.

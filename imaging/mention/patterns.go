@@ -28,6 +28,10 @@ var (
 	street  = regexp.MustCompile(`\b(\d{1,5}[A-Za-z]?,? (?:(?:[A-Z]\.?|[A-Z][a-z'’]+|North|South|East|West|\d{1,3}(?:st|nd|rd|th)) ){1,4}(?:Street|St\.|Road|Rd\.?|Avenue|Ave\.?|Lane|Ln\.?|Drive|Boulevard|Blvd\.?|Court|Terrace|Crescent|Highway|Close|Way|Square)\b(?:,? (?:Apt|Apartment|Unit|Suite|Flat|#)\.? ?\w+)?(?:,? [A-Z][a-z]+(?: [A-Z][a-z]+)?)?(?:,? [A-Z]{2})?(?:,? [A-Z]{1,2}\d[\dA-Z]? \d[A-Z]{2}\b|,? \d{5,6}(?:-\d{4})?\b)?)`)
 	strasse = regexp.MustCompile(`((?:[A-ZÄÖÜ][a-zäöüß]+(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer)|[A-ZÄÖÜ][a-zäöüß]+ (?:Straße|Strasse|Str\.|Weg|Platz|Allee)) \d{1,4}[a-z]?\b(?:,? (?:D-)?\d{5} [A-ZÄÖÜ][a-zäöüß]+)?)`)
 
+	// 路114号633室, with what stands before it: nothing but an address has a street and a
+	// number. OCR puts blanks between characters.
+	chineseStreet = regexp.MustCompile(`((?:\p{Han} ?){1,20}(?:路|街|道|巷|弄|胡同) ?\d{1,5} ?(?:号|弄)(?: ?\d{1,4} ?(?:号楼|号|栋|幢|楼|单元|层|室)){0,4})`)
+
 	old        = regexp.MustCompile(`(?i)\b(?:age|aged|年龄)[:： ]{0,3}((?:9\d|1[0-2]\d)(?: ?(?:years?|yrs?|y/?o|岁))?)(?:[^\d.%]|$)`)
 	oldYears   = regexp.MustCompile(`(?i)\b((?:9\d|1[0-2]\d)[- ]?(?:years?|yrs?|y\.?/?o\b|岁|jährig|Jahre)(?:[- ]?old)?)`)
 	afterward  = regexp.MustCompile(`(?:\D|^)((?:9\d|1[0-2]\d) ?(?:岁|周岁))`)
@@ -40,7 +44,7 @@ func (r *reader) patterns() {
 		form *regexp.Regexp
 		of   Kind
 	}{
-		{webAddress, URL}, {partedEmail, Email}, {hospitalNumber, ID}, {passport, ID}, {groupedNumber, ID}, {street, Address}, {strasse, Address},
+		{webAddress, URL}, {partedEmail, Email}, {hospitalNumber, ID}, {passport, ID}, {groupedNumber, ID}, {street, Address}, {strasse, Address}, {chineseStreet, Address},
 		{old, Age}, {oldYears, Age}, {afterward, Age}, {afterLabel, Age},
 	} {
 		for _, at := range p.form.FindAllStringSubmatchIndex(r.text, -1) {
