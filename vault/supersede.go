@@ -226,6 +226,11 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 		if err := lockOwners(ctx, tx, p.Token, s.old.Patient); err != nil {
 			return err
 		}
+		if s.moved != nil { // a hold that was placed since the order: it would be left behind
+			if err := v.notHeld(ctx, tx, s.old.Patient); err != nil {
+				return err
+			}
+		}
 		now, err := tx.Patient(ctx, p.Token)
 		if err != nil {
 			return err
