@@ -12,7 +12,7 @@ import (
 // alone, is "".
 func (v *Vault) BlindAddress(address string) string {
 	ip, err := netip.ParseAddr(address)
-	if err != nil || v.cfg.ContentOnly {
+	if err != nil || v.tokens == nil || v.cfg.ContentOnly {
 		return ""
 	}
 	return v.tokens.Address(ip.Unmap().WithZone("").String())

