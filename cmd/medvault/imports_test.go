@@ -26,7 +26,7 @@ var importMap = map[string][]string{
 
 	// Translates, decides nothing. Knows the front door, and the words.
 	"api":        {"api/...", "vault", "vault/record", "vault/rights"}, // the kinds of requests
-	"api/client": {"vault", "vault/record"}, // shapes of answers
+	"api/client": {"vault", "vault/record"},                            // shapes of answers
 
 	// The front door joins the rooms.
 	"vault": {
