@@ -291,4 +291,3 @@ func lockOwners(ctx context.Context, tx *catalog.Tx, tokens ...record.PatientTok
 	}
 	return nil
 }
-

@@ -49,4 +49,3 @@ func (f *face) listGuardians(c *gin.Context) {
 	}
 	answer.JSON(c, http.StatusOK, Guardians{list})
 }
-
