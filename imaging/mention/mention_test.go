@@ -46,6 +46,7 @@ func TestFindText(t *testing.T) {
 		{"numbers by label", zhang, 0, "Accession No. A2024-00815  Visit No: V778812 检查号：CT20240305001", "Accession No. [ID]  Visit No: [ID] 检查号：[ID]"},
 		{"addresses", zhang, 0, "Address: Flat 4, Rose Court   Ward: 7\nlives at 221 Baker Street, London\n家庭住址：北京市朝阳区建国路88号", "Address: [ADDR]   Ward: 7\nlives at [ADDR]\n家庭住址：[ADDR]"},
 		{"an address without its label", zhang, 0, "HS: 省 深圳 南山 区 建国 路114 号533 室\n住北京市朝阳区衡山路114号1911室，左肾动脉旁道2条", "HS: [ADDR]\n[ADDR]，左肾动脉旁道2条"},
+		{"a name before its telephone", zhang, 0, "BRA: 董洁 电话: 13800138000\n科室：内科 电话 8000", "BRA: [PERSON] 电话: [PHONE]\n科室：内科 电话 8000"},
 		{"web", zhang, 0, "see https://his.example.org/p?id=123456. http://www.w3.org/1999/xhtml", "see [URL]. http://www.w3.org/1999/xhtml"},
 		{"ages", zhang, 0, "a 95-year-old man, aged 52, 93岁, 95 % and 92 mm", "a [AGE] man, aged 52, [AGE], 95 % and 92 mm"},
 		{"the trade stays", zhang, 0, "MR Angiography, DR chest, T2 FLAIR, L4/L5, 12 x 8 mm, 120 kV, name of the vessel, patient was stable, father of two",

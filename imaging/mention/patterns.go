@@ -32,6 +32,9 @@ var (
 	// number. OCR puts blanks between characters.
 	chineseStreet = regexp.MustCompile(`((?:\p{Han} ?){1,20}(?:路|街|道|巷|弄|胡同) ?\d{1,5} ?(?:号|弄)(?: ?\d{1,4} ?(?:号楼|号|栋|幢|楼|单元|层|室)){0,4})`)
 
+	// A name between a colon and a telephone, whatever the label was read as.
+	nameAndPhone = regexp.MustCompile(`[:：;；] ?(\p{Han} ?\p{Han}(?: ?\p{Han})?) {1,4}(?:联 ?系 ?)?(?:电 ?话|手 ?机)`)
+
 	old        = regexp.MustCompile(`(?i)\b(?:age|aged|年龄)[:： ]{0,3}((?:9\d|1[0-2]\d)(?: ?(?:years?|yrs?|y/?o|岁))?)(?:[^\d.%]|$)`)
 	oldYears   = regexp.MustCompile(`(?i)\b((?:9\d|1[0-2]\d)[- ]?(?:years?|yrs?|y\.?/?o\b|岁|jährig|Jahre)(?:[- ]?old)?)`)
 	afterward  = regexp.MustCompile(`(?:\D|^)((?:9\d|1[0-2]\d) ?(?:岁|周岁))`)
@@ -44,7 +47,7 @@ func (r *reader) patterns() {
 		form *regexp.Regexp
 		of   Kind
 	}{
-		{webAddress, URL}, {partedEmail, Email}, {hospitalNumber, ID}, {passport, ID}, {groupedNumber, ID}, {street, Address}, {strasse, Address}, {chineseStreet, Address},
+		{webAddress, URL}, {partedEmail, Email}, {hospitalNumber, ID}, {passport, ID}, {groupedNumber, ID}, {street, Address}, {strasse, Address}, {chineseStreet, Address}, {nameAndPhone, Person},
 		{old, Age}, {oldYears, Age}, {afterward, Age}, {afterLabel, Age},
 	} {
 		for _, at := range p.form.FindAllStringSubmatchIndex(r.text, -1) {
@@ -57,6 +60,9 @@ func (r *reader) patterns() {
 					continue
 				}
 				to = from + len(strings.TrimRight(r.text[from:to], ".,;:"))
+			}
+			if p.of == Person && !familyName(r.text[from:to]) {
+				continue
 			}
 			token := r.k.token(p.of)
 			if p.of == ID {

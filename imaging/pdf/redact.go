@@ -202,7 +202,7 @@ func Advice(reason string) string {
 	case HeldNoOCR:
 		return "pictures cannot be read here: install tesseract with eng and chi_sim, or have a reviewer look at the pages"
 	case HeldOCRFailed:
-		return "a picture could not be read in time: a reviewer must look at it"
+		return "a picture could not be read in time, or hardly: a reviewer must look at it"
 	case HeldFonts:
 		return "no Chinese fonts are installed here (fonts-noto-cjk): a reviewer must compare the view with the original"
 	case HeldAttachments:

@@ -95,7 +95,7 @@ type Attachment struct {
 const (
 	HeldScan        = "scan-unreviewed"   // a page has pictures: OCR misses words on bad scans
 	HeldNoOCR       = "ocr-missing"       // pixels would have to be read, and nothing reads them
-	HeldOCRFailed   = "ocr-unread"        // a page's pixels could not be read
+	HeldOCRFailed   = "ocr-unread"        // a page's pixels could not be read, or with little confidence
 	HeldFonts       = "fonts-missing"     // Chinese text without embedded fonts would be lost
 	HeldLeft        = "identifier-left"   // something of the patient was still found in the new document
 	HeldUnverified  = "view-unverified"   // the new document is not what was meant to be written
