@@ -49,7 +49,7 @@ type NewCorrection struct {
 	Document record.ObjectID   `json:"document,omitempty"`
 	Values   map[string]string `json:"values,omitempty"` // keywords of imaging.Correctable; "" says that nothing is known
 	Category string            `json:"category,omitempty"`
-	Evidence record.ObjectID   `json:"evidence,omitempty"` // required for a birth date
+	Evidence record.ObjectID   `json:"evidence,omitempty"` // required for a birth date and a Patient ID
 	Case     string            `json:"case,omitempty"`
 	Reason   string            `json:"reason"`
 }
@@ -161,6 +161,8 @@ func (n NewCorrection) check() error {
 		return refuse("whole-patient", "Patient ID and birth date are corrected for all documents of the patient: leave the document out")
 	case issuer && !number:
 		return refuse("missing-patient-id", "correct the issuer together with the Patient ID")
+	case number && n.Evidence == "": // whoever comes under it later is taken for this patient
+		return refuse("evidence-required", "store the document that proves the Patient ID as a document of this patient first, and name its id as evidence")
 	case birth && n.Evidence == "":
 		return refuse("evidence-required", "store the document that proves the birth date as a document of this patient first, and name its id as evidence")
 	case utf8.RuneCountInString(n.Reason) < 3 || utf8.RuneCountInString(n.Reason) > 1000 || !utf8.ValidString(n.Reason):

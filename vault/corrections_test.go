@@ -104,12 +104,12 @@ func TestACorrectedPatientIDLeadsToThePatient(t *testing.T) {
 	r := put(t, h, ct(p, 1))
 	treat(t, h, r.Patient)
 	stranger := put(t, h, ct(other, 1))
-	if _, err := h.Correct(t.Context(), dpo, r.Patient, vault.NewCorrection{Reason: "typing error", Values: map[string]string{"PatientID": other.ID, "IssuerOfPatientID": other.Issuer}}); err == nil {
+	if _, err := h.Correct(t.Context(), dpo, r.Patient, vault.NewCorrection{Reason: "typing error", Evidence: r.ID, Values: map[string]string{"PatientID": other.ID, "IssuerOfPatientID": other.Issuer}}); err == nil {
 		t.Error("a Patient ID of another patient was taken")
 	} else {
 		wantRefusal(t, "Correct", err, "patient-exists")
 	}
-	correctTo(t, h, r.Patient, vault.NewCorrection{Values: map[string]string{"PatientID": right.ID}})
+	correctTo(t, h, r.Patient, vault.NewCorrection{Evidence: r.ID, Values: map[string]string{"PatientID": right.ID}})
 	later := put(t, h, imagingtest.CT(right, imagingtest.Options{Study: 5, Series: 1, Instance: 1, Rows: 16, Columns: 16}))
 	if later.Patient != r.Patient || later.Patient == stranger.Patient {
 		t.Errorf("under the corrected Patient ID a document went to %s; want %s", later.Patient, r.Patient)
@@ -202,7 +202,7 @@ func TestARebuildBringsCorrectionsBack(t *testing.T) {
 	}
 	step(vault.NewCorrection{Values: map[string]string{"PatientName": "Featherquill^Ottoline"}})
 	step(vault.NewCorrection{Evidence: r.ID, Values: map[string]string{"PatientBirthDate": "19850101"}})
-	step(vault.NewCorrection{Values: map[string]string{"PatientID": right.ID}})
+	step(vault.NewCorrection{Evidence: r.ID, Values: map[string]string{"PatientID": right.ID}})
 	step(vault.NewCorrection{Document: r.ID, Category: "result"})
 	gone := step(vault.NewCorrection{Document: r.ID, Category: "diagnosis"})
 	if err := h.Uncorrect(t.Context(), dpo, r.Patient, gone.ID); err != nil {

@@ -101,6 +101,19 @@ func (v *Vault) takeMove(ctx context.Context, tx *catalog.Tx, m Move) error {
 	return tx.Enqueue(ctx, newJob(jobMove, string(m.ID), m, v.cfg.Now()))
 }
 
+// stillMovable looks again when a document is about to move: the patient may have been
+// frozen, restricted or put on hold since the order.
+func (v *Vault) stillMovable(ctx context.Context, tx *catalog.Tx, from, to record.PatientToken) error {
+	owner, err := tx.Patient(ctx, from)
+	if err != nil {
+		return err
+	}
+	if owner.State == catalog.Frozen {
+		return fmt.Errorf("%w: patient is frozen", errChanged)
+	}
+	return v.movable(ctx, tx, Move{From: from, To: to})
+}
+
 // movable refuses while something protects the documents where they lie that would not
 // where they go.
 func (v *Vault) movable(ctx context.Context, tx *catalog.Tx, m Move) error {
@@ -164,6 +177,9 @@ func (v *Vault) moveJob(ctx context.Context, job catalog.Job, owner string) erro
 		if err != nil {
 			return err
 		}
+		if to.State == catalog.Frozen && len(docs) > 0 { // they follow when the other is thawed
+			return unavailable("patient", errChanged)
+		}
 		if to.State != catalog.Active || len(docs) == 0 {
 			return v.cfg.Catalog.Finish(ctx, job, owner, func(tx *catalog.Tx) error {
 				return errors.Join(v.reindexLater(ctx, tx, m.From), v.reindexLater(ctx, tx, m.To), v.lookAtReportsLater(ctx, tx, m.To))
@@ -181,15 +197,19 @@ func (v *Vault) moveJob(ctx context.Context, job catalog.Job, owner string) erro
 	}
 }
 
-// toMove lists what of an order is still where it was.
+// toMove lists what of an order is still where it was. What came in under both Patient
+// IDs, byte for byte, is the other's already: the second copy stays.
 func (v *Vault) toMove(ctx context.Context, m Move) (docs []catalog.Document, to catalog.Patient, err error) {
 	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		docs = docs[:0]
+		docs = nil
 		if to, err = tx.Patient(ctx, m.To); err != nil {
 			return err
 		}
 		if len(m.Documents) == 0 {
-			docs, err = tx.Documents(ctx, catalog.Scope{Patient: m.From})
+			if docs, err = tx.Documents(ctx, catalog.Scope{Patient: m.From}); err != nil {
+				return err
+			}
+			docs, err = withoutTwins(ctx, tx, docs, m.To)
 			return err
 		}
 		for _, id := range m.Documents {
@@ -205,9 +225,23 @@ func (v *Vault) toMove(ctx context.Context, m Move) (docs []catalog.Document, to
 				return err
 			}
 		}
-		return nil
+		docs, err = withoutTwins(ctx, tx, docs, m.To)
+		return err
 	})
 	return docs, to, err
+}
+
+// withoutTwins leaves out what a patient has the same bytes of.
+func withoutTwins(ctx context.Context, tx *catalog.Tx, docs []catalog.Document, of record.PatientToken) (left []catalog.Document, err error) {
+	for _, d := range docs {
+		switch _, err := tx.DocumentByFingerprint(ctx, of, d.Fingerprint); {
+		case errors.Is(err, catalog.ErrNotFound):
+			left = append(left, d)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return left, nil
 }
 
 // shownAs is what moved documents say of the patient they are moved to.

@@ -241,6 +241,11 @@ func (v *Vault) commitInPlace(ctx context.Context, s supersession, in *incoming,
 		if err := v.stillReaches(ctx, tx, p, said); err != nil {
 			return err
 		}
+		if s.moved != nil {
+			if err := v.stillMovable(ctx, tx, s.old.Patient, p.Token); err != nil {
+				return err
+			}
+		}
 		still, err := tx.Document(ctx, s.old.ID)
 		if errors.Is(err, catalog.ErrNotFound) {
 			return errSuperseded

@@ -14,7 +14,7 @@ type Corrections struct {
 	Corrections []vault.Correction `json:"corrections"`
 }
 
-const wantCorrection = `{"values": {"PatientName": "…"}, "reason": "…"} or {"document": "…", "category": "result", "reason": "…"}; a birth date needs {"evidence": "…"} too`
+const wantCorrection = `{"values": {"PatientName": "…"}, "reason": "…"} or {"document": "…", "category": "result", "reason": "…"}; a birth date or Patient ID needs {"evidence": "…"} too`
 
 func (f *face) correct(c *gin.Context) {
 	patient, err := patientOf(c)

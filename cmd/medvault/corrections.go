@@ -53,7 +53,7 @@ func newCorrectionsAddCommand(a *app) *cobra.Command {
 	f.StringArrayVar(&set, "set", nil, "KEYWORD=VALUE; an empty value says that nothing is known; may be given again")
 	f.StringVar(&document, "document", "", "that alone it is about")
 	f.StringVar(&n.Category, "category", "", "the right category of the document")
-	f.StringVar(&evidence, "evidence", "", "id of the stored document that proves it; a birth date needs one")
+	f.StringVar(&evidence, "evidence", "", "id of the stored document that proves it; a birth date or Patient ID needs one")
 	f.StringVar(&n.Case, "case", "", "the case in which it was decided")
 	f.StringVar(&n.Reason, "reason", "", "why; sealed (required)")
 	at.addFlags(cmd, record.RoleDPO)
