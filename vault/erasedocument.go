@@ -285,20 +285,6 @@ func (v *Vault) resealRecord(ctx context.Context, e catalog.Erasure, o catalog.O
 	return err
 }
 
-// identityOfRecord reads what of a record lies under the identity key; nil where nothing
-// does.
-func identityOfRecord(ctx context.Context, o *object, size int64) (any, error) {
-	d, err := envelope.Describe(o.footer, size)
-	if err != nil {
-		return nil, tampered(err)
-	}
-	if !slices.ContainsFunc(d.Parts, func(p envelope.PartDescription) bool { return p.Name == envelope.Who }) {
-		return nil, nil
-	}
-	var identity json.RawMessage
-	return identity, readPart(ctx, o, envelope.Who, &identity)
-}
-
 func (v *Vault) commitResealed(ctx context.Context, e catalog.Erasure, old, row catalog.Object, recordType string, permitted, placed []string) error {
 	what := act{Actor: v.self(), Action: record.ActionSupersede, Patient: e.Patient, Object: row.ID, Origin: originErasure, Kind: record.KindRecord}
 	_, err := v.perform(ctx, what, func(tx *catalog.Tx, _ access.Decision, leaf *audit.Leaf) error {

@@ -356,7 +356,7 @@ func newIncidentReportCommand(a *app) *cobra.Command {
 			if format == "json" {
 				return a.print(json.RawMessage(page), func(w io.Writer) { fmt.Fprintf(w, "%s\n", page) })
 			}
-			return a.print(string(page), func(w io.Writer) { io.WriteString(w, string(page)) })
+			return a.print(string(page), func(w io.Writer) { w.Write(page) })
 		})
 	f := cmd.Flags()
 	f.StringVar(&format, "format", "text", "text, html or json")
