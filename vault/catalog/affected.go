@@ -27,22 +27,43 @@ type Trace struct {
 	First, Last time.Time
 }
 
-// Traces are the allowed acts about patients that fit, by patient and action. It asks the
+// Traces are the allowed acts about patients that fit, by patient and action. An object is
+// followed through what superseded it, and what was done with a document that was moved
+// since counts for whom it belongs to as well: a patient may be named twice. It asks the
 // index alone, so that a million leaves are answered in a second. What is pending is not
 // there yet.
 func (t *Tx) Traces(ctx context.Context, f TraceFilter) ([]Trace, error) {
-	var b builder
-	b.add("SELECT x.patient, x.action, COUNT(*), MIN(x.at), MAX(x.at) FROM audit_index x WHERE x.patient <> '' AND x.patient <> ? AND x.decision = ?",
+	var named, moved builder
+	named.add("SELECT x.patient, x.action, COUNT(*), MIN(x.at), MAX(x.at) FROM audit_index x WHERE x.patient <> '' AND x.patient <> ? AND x.decision = ?",
 		string(record.House), string(audit.Allow))
-	for _, c := range []struct{ column, value string }{{"actor", f.Actor}, {"address", f.Address}, {"object", string(f.Object)}} {
+	f.bound(&named)
+	named.add(" GROUP BY x.patient, x.action ORDER BY x.patient, x.action")
+	moved.add("SELECT d.patient, x.action, COUNT(*), MIN(x.at), MAX(x.at) FROM audit_index x JOIN objects o ON o.id = x.object JOIN objects d ON d.id = o.superseded_by"+
+		" WHERE x.object <> '' AND o.superseded_by <> '' AND d.record_type = '' AND d.patient <> x.patient AND x.patient <> '' AND x.decision = ?", string(audit.Allow))
+	f.bound(&moved)
+	moved.add(" GROUP BY d.patient, x.action ORDER BY d.patient, x.action")
+	all, err := t.traces(ctx, &named)
+	if err != nil {
+		return nil, err
+	}
+	others, err := t.traces(ctx, &moved)
+	return append(all, others...), err
+}
+
+func (f TraceFilter) bound(b *builder) {
+	for _, c := range []struct{ column, value string }{{"actor", f.Actor}, {"address", f.Address}} {
 		if c.value != "" {
 			// The constant beside the parameter is what lets a partial index be used.
 			b.add(" AND x."+c.column+" = ? AND x."+c.column+" <> ''", c.value)
 		}
 	}
+	if id := string(f.Object); id != "" { // all that one document was ever sealed as
+		b.add(" AND x.object <> '' AND x.object IN (SELECT CAST(? AS TEXT) UNION SELECT s.id FROM objects s WHERE s.superseded_by <> '' AND s.superseded_by = ?"+
+			" UNION SELECT s.id FROM objects o JOIN objects d ON d.id = o.superseded_by AND d.record_type = '' JOIN objects s ON s.id = d.id OR s.superseded_by = d.id WHERE o.id = ?)", id, id, id)
+	}
 	if len(f.Credential) > 0 {
 		b.add(" AND x.credential <> '' AND x.credential IN ")
-		list(&b, f.Credential)
+		list(b, f.Credential)
 	}
 	if f.Without != "" {
 		b.add(" AND x.actor <> ?", f.Without)
@@ -53,8 +74,10 @@ func (t *Tx) Traces(ctx context.Context, f TraceFilter) ([]Trace, error) {
 	if !f.To.IsZero() {
 		b.add(" AND x.at < ?", millis(f.To))
 	}
-	b.add(" GROUP BY x.patient, x.action ORDER BY x.patient, x.action")
-	rows, err := t.query(ctx, &b)
+}
+
+func (t *Tx) traces(ctx context.Context, b *builder) ([]Trace, error) {
+	rows, err := t.query(ctx, b)
 	if err != nil {
 		return nil, attempt(err, "traces in the log")
 	}
