@@ -25,4 +25,7 @@ type Corrector interface {
 	// what stood there before in Original Attributes Sequence (0400,0561), one item for
 	// each correction, in their order. Pixels stay bit for bit.
 	Correct(w io.Writer, original io.Reader, corrections []Correction) error
+
+	// CorrectedSyntax is the transfer syntax that Correct writes an original of another in.
+	CorrectedSyntax(original string) string
 }

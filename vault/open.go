@@ -366,6 +366,7 @@ func (v *Vault) correctHandle(ctx context.Context, h *Handle, moved *imaging.Cor
 	}
 	if len(h.corrections) > 0 {
 		h.Corrected, h.Size, h.SHA256 = true, -1, ""
+		h.TransferSyntax = h.scrubber.(imaging.Corrector).CorrectedSyntax(h.TransferSyntax)
 	}
 	return nil
 }

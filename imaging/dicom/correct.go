@@ -68,6 +68,14 @@ func (Scrubber) Correct(w io.Writer, original io.Reader, corrections []imaging.C
 	return nil
 }
 
+// CorrectedSyntax is the same, but for what was deflated.
+func (Scrubber) CorrectedSyntax(original string) string {
+	if original == uidDeflated {
+		return uidExplicitLE
+	}
+	return original
+}
+
 // corrector writes the elements of a document with those values that were corrected.
 type corrector struct {
 	recopier
