@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -24,6 +25,24 @@ func TestPromise5_2CorrectionsAreReadAndTheOriginalStays(t *testing.T) {
 		original := b.want(0, "clinician", "GET", document, nil, 200, "")
 		deidentified := b.want(0, "quality", "GET", document, nil, 200, "")
 
+		tag := func(known string) (status int, tag string) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.servers[0].URL+"/dicomweb/studies/"+image.Study+"/metadata", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+b.gateways[0].tokens["clinician"])
+			r.Header.Set("If-None-Match", known)
+			answer, err := b.servers[0].Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			return answer.StatusCode, answer.Header.Get("ETag")
+		}
+		_, before := tag("")
+		if status, _ := tag(before); status != http.StatusNotModified {
+			t.Errorf("metadata that has not changed = %d", status)
+		}
 		for _, who := range []record.Role{"clinician", "quality", "patient", "admin"} {
 			status, _ := b.ask(0, who, "POST", patient+"/corrections", map[string]any{"values": map[string]string{"PatientName": "A^B"}, "reason": "own word"})
 			if status != 403 && status != 404 {
@@ -32,6 +51,9 @@ func TestPromise5_2CorrectionsAreReadAndTheOriginalStays(t *testing.T) {
 		}
 		made := into[vault.Correction](t, b.want(0, "dpo", "POST", patient+"/corrections",
 			map[string]any{"values": map[string]string{"PatientName": "Corrected^Name=改^名"}, "reason": "as the identity card says"}, 201, ""))
+		if status, now := tag(before); status != http.StatusOK || now == before {
+			t.Errorf("metadata asked for again after a correction = %d", status)
+		}
 		for gateway := range 2 {
 			in, err := dicom.New().Begin(bytes.NewReader(b.want(gateway, "clinician", "GET", document, nil, 200, "")))
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strconv"
 	"time"
 
 	"medvault/imaging"
@@ -297,6 +298,7 @@ type Handle struct {
 	Size                              int64  // bytes of this view; -1 where it is made while it is read
 	SHA256                            string // hex, of this view; "" where it is made while it is read
 	Corrected                         bool   // the original, with what the patient's record was corrected to
+	Edition                           string // of that: another one whenever it changes
 	Category, Title                   string
 	MediaType                         string // of this view
 	Frames                            int
@@ -366,6 +368,9 @@ func (v *Vault) correctHandle(ctx context.Context, h *Handle, moved *imaging.Cor
 	}
 	if len(h.corrections) > 0 {
 		h.Corrected, h.Size, h.SHA256 = true, -1, ""
+		for _, c := range h.corrections {
+			h.Edition += strconv.FormatInt(c.At.UnixMilli(), 36) + " "
+		}
 		h.TransferSyntax = h.scrubber.(imaging.Corrector).CorrectedSyntax(h.TransferSyntax)
 	}
 	return nil

@@ -98,13 +98,13 @@ func absolute(raw json.RawMessage, instance string) ([]byte, error) {
 	return bytes.ReplaceAll(compact.Bytes(), []byte(`"BulkDataURI":"bulk/`), append(prefix, "/bulkdata/"...)), nil
 }
 
-// etag names what metadata would answer. A stored document never changes under its
-// id, so ids and views are enough; weak, because the wording may change with us.
+// etag names what metadata would answer. A stored document never changes under its id,
+// only what it is corrected to does; weak, because the wording may change with us.
 func (f *face) etag(o *vault.Opened, contentType string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%d\n", f.base, contentType, o.Withheld)
 	for _, d := range o.Documents {
-		fmt.Fprintf(h, "%s %s %s %s %s\n", d.ID, d.View, d.Study, d.Series, d.Instance)
+		fmt.Fprintf(h, "%s %s %s %s %s %s\n", d.ID, d.View, d.Edition, d.Study, d.Series, d.Instance)
 	}
 	return `W/"` + hex.EncodeToString(h.Sum(nil)[:16]) + `"`
 }
