@@ -180,3 +180,34 @@ func (r *rebuild) leaveDead(ctx context.Context, tx *catalog.Tx, o catalog.Objec
 	}
 	return tx.Promise(ctx, o.ID, places)
 }
+
+// readTombstones names tombstones that no leaf stands behind: whoever can write into the
+// region could have put them there.
+func (r *rebuild) readTombstones(ctx context.Context) error {
+	for info, err := range r.from.Data.List(ctx, "tombstones/", "") {
+		if err != nil {
+			return err
+		}
+		token, generation, ok := graveOf(info.Key)
+		if !ok {
+			continue
+		}
+		if proved, err := r.obeyTombstone(ctx, info.Key); err != nil || proved {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		err := r.v.cfg.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+			if dead, err := tx.Dead(ctx, token, generation); err != nil || dead {
+				return err
+			}
+			return r.found(ctx, tx, info.Key, RebuildFinding{Type: RebuildTombstone, Object: printable(info.Key), Patient: token,
+				Evidence: "no leaf of the log says that this patient was erased", Repair: "find out who put it there"})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
