@@ -71,11 +71,9 @@ func (v *Vault) on(ctx context.Context, a record.Actor, ground Ground, patient r
 		if err != nil {
 			return g, err
 		}
-		g.disclosed, g.among = d, make(map[record.ObjectID]bool)
-		for _, id := range d.Documents {
-			g.among[id] = true
-		}
-		return g, nil
+		g.disclosed = d
+		g.among, err = v.currentOf(ctx, d.Documents)
+		return g, err
 	}
 	c, err := v.wholeCase(ctx, ground.Case)
 	if err != nil && !errors.Is(err, record.ErrNotFound) {
@@ -95,6 +93,22 @@ func (v *Vault) on(ctx context.Context, a record.Actor, ground Ground, patient r
 			Advice: "name a case of this patient about access or portability (of a push: portability) that is not refused or closed, and in which it was made sure who asks"})
 	}
 	return g, nil
+}
+
+// currentOf names documents as they are called now.
+func (v *Vault) currentOf(ctx context.Context, documents []record.ObjectID) (now map[record.ObjectID]bool, err error) {
+	err = v.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		now = make(map[record.ObjectID]bool)
+		for _, id := range documents {
+			current, err := tx.Current(ctx, id)
+			if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+				return err
+			}
+			now[current] = true
+		}
+		return nil
+	})
+	return now, err
 }
 
 // grantsCopies says whether a case is one by which originals are given to whoever asked, or

@@ -16,8 +16,8 @@ import (
 // others have open is no matter of theirs.
 func TestAPersonHasTenSessions(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	o := vaulttest.Options{Dir: t.TempDir(), Now: func() time.Time { return now }}
+	now := at(t, "2026-03-02T09:00:00Z")
+	o := vaulttest.Options{Dir: t.TempDir(), Now: now.now}
 	gateways := []*vaulttest.House{vaulttest.New(t, o), vaulttest.New(t, o)}
 	begin := func(i int, who vault.NewSession) (secret string) {
 		t.Helper()
@@ -26,7 +26,7 @@ func TestAPersonHasTenSessions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("BeginSession = %v", err)
 		}
-		now = now.Add(time.Second)
+		now.set(now.now().Add(time.Second))
 		return secret
 	}
 	others := begin(0, vault.NewSession{Actor: quality})

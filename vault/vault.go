@@ -133,11 +133,11 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	if err := errors.Join(v.checkLogs(ctx), v.checkRebuilt(ctx), v.checkLocks(ctx)); err != nil {
 		return nil, err
 	}
-	if err := v.loadRecordsKey(ctx); err != nil {
+	// Each waits for a region that hangs as long as it may; they do so together.
+	records := make(chan error, 1)
+	go func() { records <- v.loadRecordsKey(ctx) }()
+	if err := errors.Join(v.obeyTombstones(ctx), <-records); err != nil {
 		return nil, err
-	}
-	if err := v.obeyTombstones(ctx); err != nil {
-		return nil, fmt.Errorf("vault: tombstones: %w", err)
 	}
 	return v, v.recover(ctx)
 }

@@ -61,17 +61,19 @@ func TestOfficersGiveByCaseOrDisclosure(t *testing.T) {
 	to, answered := pacs(t)
 	push := []string{"push", "--dev", dev, "--patient", token, "--recipient", "Hospital B", "--to", to}
 	command(t, exitRefused, append(push, "--case", access)...) // that is for the patient
-	if r := asked[vault.PushReceipt](t, exitClean, append(push, "--case", portability)...); r.Stored != 2 {
-		t.Errorf("push by a case = %+v; want two stored", r)
+	all := asked[vault.PushReceipt](t, exitClean, append(push, "--case", portability)...)
+	if all.Stored != 2 {
+		t.Fatalf("push by a case = %+v; want two stored", all)
 	}
+	image := all.Instances[0].Object
 	d := asked[vault.Disclosure](t, exitClean, "disclose", "propose", "--dev", dev, token, "Hospital B", "--basis", "treating-hospital", "--reference", "R-1",
-		"--document", string(mine.Documents[0].ID), "--as", "admin")
+		"--document", string(image), "--as", "admin")
 	push = append(push, "--disclosure", string(d.ID))
 	command(t, exitRefused, push...)
 	command(t, exitClean, "disclose", "approve", "--dev", dev, string(d.ID), "--as", "dpo")
 	command(t, exitRefused, "push", "--dev", dev, "--patient", token, "--recipient", "Hospital C", "--to", to, "--disclosure", string(d.ID))
 	command(t, exitRefused, "push", "--dev", dev, "--patient", stranger, "--recipient", "Hospital B", "--to", to, "--disclosure", string(d.ID))
-	if r := asked[vault.PushReceipt](t, exitClean, push...); r.Stored != 1 || r.Instances[0].Object != mine.Documents[0].ID {
+	if r := asked[vault.PushReceipt](t, exitClean, push...); r.Stored != 1 || r.Instances[0].Object != image {
 		t.Errorf("push by a disclosure = %+v; want the one document that it names", r)
 	}
 	if n := len(answered()); n != 2 {

@@ -87,7 +87,7 @@ func (e *Engine) decidesSomething(r *rule, action record.Action) bool {
 func probes(a record.Actor, action record.Action, standings []string) func(func(Request) bool) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return func(yield func(Request) bool) {
-		for _, origin := range []string{"", "http", "own", "rederive", "attachment", "consent", "hl7"} {
+		for _, origin := range []string{"", "http", "own", "rederive", "attachment", "consent", "hl7", "case"} {
 			for _, standing := range standings {
 				for _, p := range []*Patient{nil, {State: StateActive, Treats: true, Research: true, Residency: true}, {State: StateActive, Restricted: true},
 					{State: StateActive, Limited: true}, {State: StateActive, Minor: true},
