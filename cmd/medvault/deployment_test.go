@@ -572,7 +572,7 @@ func (d *deployment) serve(name string) *gatewayProcess {
 			d.t.Fatalf("gateway %s ended with %d: %s", name, c, g.log)
 		default:
 		}
-		if time.Since(began) > 40*time.Second {
+		if time.Since(began) > 90*time.Second {
 			d.t.Fatalf("gateway %s does not answer: %s", name, g.log)
 		}
 	}
